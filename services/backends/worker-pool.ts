@@ -1,0 +1,48 @@
+/**
+ * The seam that runs workers: child processes on a laptop, Indexed Jobs on Kubernetes. A pool holds generations of
+ * workers; a generation is named by (job, epoch, generation), so that starting it twice starts it once.
+ */
+export interface GenerationName {
+  readonly api: string;
+  readonly job: string;
+  readonly lane: number;
+  readonly epoch: number;
+  readonly generation: number;
+}
+
+/**
+ * pending: asked for, not running yet (waits for a node, pulls its image) · running · ended: its process is gone for certain.
+ */
+export type WorkerPhase = "pending" | "running" | "ended";
+
+export interface PoolWorker {
+  readonly generation: number;
+  readonly index: number;
+  /** The incarnation's name, as it stands in its ledger keys: `<epoch>-<generation>-<index>-<random>`; undefined until it runs. */
+  readonly worker?: string;
+  readonly phase: WorkerPhase;
+  /** Exit code once ended; undefined when a signal or the machine ended it. */
+  readonly exitCode?: number;
+  readonly signal?: string;
+  /** True when it was ended on behalf of the platform (drain, eviction): charged to nobody. */
+  readonly disrupted?: boolean;
+  /** Why a pending worker waits, in words, with the fix. */
+  readonly waitingFor?: string;
+}
+
+export interface WorkerPool {
+  /** Starts a generation of `workers` (>= 1) workers, indexes 0 to workers - 1. Does nothing when it exists already. */
+  start(name: GenerationName, workers: number): Promise<void>;
+
+  /** Raises a generation's size; never lowers it. Does nothing when the generation does not exist. */
+  resize(name: GenerationName, workers: number): Promise<void>;
+
+  /** All workers of a job's lane epoch that the pool remembers, ended ones included (at least for the pool's own life). */
+  workers(job: string, epoch: number): Promise<readonly PoolWorker[]>;
+
+  /** Ends all workers of a job whose epoch is <= `epoch`: drain first, kill after the grace. Resolves when they are gone. */
+  stop(job: string, epoch: number): Promise<void>;
+
+  /** Resolves when the pool answers; throws when it does not. */
+  probe(): Promise<void>;
+}

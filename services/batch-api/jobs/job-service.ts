@@ -1,0 +1,101 @@
+/**
+ * What the doors (REST, Cortex, CLI) can ask of jobs. Doors translate, this decides. Any replica can answer any call.
+ */
+import type { ErrorRow, JobCounts, JobSpec } from "../../protocol/jobs.ts";
+import type { LogLine, LogPage, LogQuery } from "../../backends/log-store.ts";
+import type { EndCause, JobState } from "../../protocol/states.ts";
+import type { Submission } from "../../protocol/submission.ts";
+
+export interface SubmitOptions {
+  /** The `Idempotency-Key` header; the same key and body give the same job, another body is a Problem. */
+  readonly idempotencyKey?: string;
+  /** Who asks; part of the idempotency key's scope. */
+  readonly principal: string;
+  /** Sentences about what the submission said that a lenient door ignored. */
+  readonly warnings?: readonly string[];
+}
+
+export interface DryRun {
+  /** URIs that would be read, in input order, at most 10,000 of them; empty for item_list. */
+  readonly uris: readonly string[];
+  readonly objects: number;
+}
+
+export interface WorkerCounts {
+  readonly asked: number;
+  readonly pending: number;
+  readonly starting: number;
+  readonly ready: number;
+  readonly lost: number;
+}
+
+/** A job as anybody may ask for it at any time. */
+export interface JobView {
+  readonly spec: JobSpec;
+  readonly state: JobState;
+  /** True while the split runs. */
+  readonly splitting: boolean;
+  readonly cause: EndCause | null;
+  /** In words: why it waits and what to do, or how it ended. */
+  readonly message: string;
+  readonly counts: JobCounts;
+  /** Batches that are out with a worker, and those that wait. */
+  readonly batches_running: number;
+  readonly batches_waiting: number;
+  readonly workers: WorkerCounts;
+  /** Items settled per second over the last 10 seconds. */
+  readonly items_per_second: number;
+  /** Seconds; null while unknown. */
+  readonly estimated_seconds_left: number | null;
+  /** Unix milliseconds of each state's first entry. */
+  readonly at: Readonly<Partial<Record<JobState, number>>>;
+}
+
+/** What a job's driver knows while it lives in this process; other replicas fall back to the stored state. */
+export type LiveFacts = Pick<
+  JobView,
+  | "counts"
+  | "batches_running"
+  | "batches_waiting"
+  | "workers"
+  | "items_per_second"
+  | "estimated_seconds_left"
+  | "message"
+  | "splitting"
+>;
+
+export interface JobList {
+  readonly jobs: readonly JobView[];
+  readonly next?: string;
+}
+
+export interface JobService {
+  /** Validates, stages inline items, writes the job and answers it. Throws `Problem`. */
+  submit(api: string, submission: Submission, options: SubmitOptions): Promise<JobView>;
+  dryRun(api: string, submission: Submission): Promise<DryRun>;
+  /** Throws `Problem` (job_not_found) also when the job belongs to another API. */
+  get(api: string, job: string): Promise<JobView>;
+  list(
+    api: string,
+    query: { readonly state?: JobState; readonly limit?: number; readonly cursor?: string },
+  ): Promise<JobList>;
+  /** Asks for the stop; returns when that is durable. Throws a Problem for a job that is final. */
+  stop(api: string, job: string): Promise<JobView>;
+  /** NDJSON bytes of managed results in input order. While the job runs: of the settled prefix; `follow` goes on to the end. */
+  results(
+    api: string,
+    job: string,
+    options: { readonly follow: boolean; readonly signal: AbortSignal },
+  ): AsyncIterable<Buffer>;
+  /** Failed items, in input order. */
+  errors(
+    api: string,
+    job: string,
+    options: { readonly follow: boolean; readonly signal: AbortSignal },
+  ): AsyncIterable<ErrorRow>;
+  logs(api: string, job: string, query: LogQuery): Promise<LogPage>;
+  /** Goes on until the job is final and all was read. */
+  followLogs(api: string, job: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine>;
+  /** A view at once, then at each change (at most every 100 ms), ending with the final one. */
+  events(api: string, job: string, signal: AbortSignal): AsyncIterable<JobView>;
+}

@@ -1,0 +1,35 @@
+/** How processes of ours end, so that pools, scripts and people can tell. */
+export const WORKER_EXIT = {
+  /** It was told to leave: stop, no more work, or its lane went on. */
+  done: 0,
+  /** A bug, or the world broke. */
+  crashed: 1,
+  /** Its environment variables or files do not let it start. */
+  misconfigured: 64,
+  /** Another process writes its ledger. */
+  fenced: 70,
+  /** The store broke (full disk, I/O error). */
+  storeBroken: 74,
+  /** It was drained: all is handed back (EX_TEMPFAIL). */
+  drained: 75,
+} as const;
+
+/** Exit codes of the `millrace` command. */
+export const CLI_EXIT = {
+  /** All that was asked is so; of `run` and `watch`: every item succeeded. */
+  ok: 0,
+  /** Something unexpected. */
+  failed: 1,
+  /** Wrong usage: arguments, options, files. */
+  usage: 2,
+  /** The job ended, and some items failed. */
+  itemsFailed: 3,
+  /** The job failed, was stopped or timed out. */
+  jobFailed: 4,
+  /** No such job or API. */
+  notFound: 5,
+  /** The service cannot be reached. */
+  unreachable: 6,
+  /** Detached by Ctrl-C; the job goes on. */
+  detached: 130,
+} as const;

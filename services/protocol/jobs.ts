@@ -1,0 +1,161 @@
+/** What is stored of a job, in the order in which it comes to be. */
+import type { EndCause, JobState } from "./states.ts";
+
+export const JOB_FORMAT = 1;
+
+/** Where items come from, as stored. Exactly one kind. */
+export type JobInput =
+  | { readonly kind: "item_list"; readonly batch_size: number; readonly items: number; readonly bytes: number }
+  | {
+      readonly kind: "file_path_lister" | "delimited_files";
+      readonly batch_size: number;
+      readonly paths: readonly string[];
+      readonly includes: readonly string[];
+      readonly excludes: readonly string[];
+    };
+
+/** `spec.json`: the job as accepted, bound to a version of its API. */
+export interface JobSpec {
+  readonly format: typeof JOB_FORMAT;
+  readonly job: string;
+  readonly api: string;
+  /** The version of the API that it runs and ends on. */
+  readonly version: string;
+  /** 128 random bits, hex: tells the submissions that race for one idempotency key apart. */
+  readonly submission: string;
+  /** Unix milliseconds by the store's clock. */
+  readonly accepted_at: number;
+  readonly workers: number;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly timeout_seconds: number | null;
+  readonly input: JobInput;
+  readonly attempts: number;
+  readonly isolate: boolean;
+  readonly batch_timeout_seconds: number | null;
+  readonly priority: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly dead_letter_queue: { readonly arn: string; readonly max_receive_count: number } | null;
+  /** What the submission said that we ignored, in sentences. */
+  readonly warnings: readonly string[];
+}
+
+export interface JobCounts {
+  readonly batches: number;
+  readonly items: number;
+  /** False while the split runs: totals so far. */
+  readonly complete: boolean;
+  readonly batches_succeeded: number;
+  /** Settled with at least one failed item, or none succeeded. */
+  readonly batches_failed: number;
+  readonly items_succeeded: number;
+  readonly items_failed: number;
+  /** Attempts that failed, whatever became of their batch. */
+  readonly attempts_failed: number;
+  /** Seconds of handlers over all counted attempts that succeeded. */
+  readonly handler_seconds: number;
+}
+
+/** `state.json`: compare-and-swapped; each write names the lane, epoch and term of its writer. */
+export interface StateRecord {
+  readonly format: typeof JOB_FORMAT;
+  readonly state: JobState;
+  /** What ended the work; set by the move to completing. */
+  readonly cause: EndCause | null;
+  readonly lane: { readonly lane: number; readonly epoch: number; readonly term: number } | null;
+  /** Batches [0, n) were sent in `lane.epoch`. */
+  readonly sent_through: number;
+  readonly counts: JobCounts | null;
+  /** In words, why it waits or how it ended. */
+  readonly message: string;
+  /** Unix milliseconds by the store's clock of each state's first entry. */
+  readonly at: Readonly<Partial<Record<JobState, number>>>;
+  readonly writes: number;
+}
+
+/** `completion.json`. */
+export type CompletionRecord = {
+  /** Counts the openings. */
+  readonly opening: number;
+  readonly writes: number;
+} & (
+  | { readonly state: "open" }
+  | { readonly state: "claimed"; readonly worker: string }
+  | { readonly state: "done"; readonly worker: string | null }
+  | { readonly state: "failed"; readonly worker: string; readonly error: string; readonly traceback: string }
+  | { readonly state: "closed"; readonly cause: "stopped" | "timed_out" | "failed" }
+);
+
+/** `cut.json`: the bytes of each ledger and verdict object that count. Everything final is a function of it. */
+export interface Cut {
+  readonly format: typeof JOB_FORMAT;
+  readonly ledgers: Readonly<Record<string, number>>;
+  readonly verdicts: Readonly<Record<string, number>>;
+}
+
+/** `versions/<version>.json`. */
+export interface ApiVersion {
+  readonly format: typeof JOB_FORMAT;
+  readonly api: string;
+  readonly version: string;
+  readonly spec: import("./api-spec.ts").ApiSpec;
+  /** sha256 of the project archive. */
+  readonly project: string;
+  /** Key of its environment under `environments/`; null when it needs none. */
+  readonly environment: string | null;
+  /** Ledger and message format that its worker speaks. */
+  readonly worker_format: number;
+  readonly created_at: number;
+}
+
+/** `current.json`. */
+export interface CurrentVersion {
+  readonly version: string;
+  readonly generation: number;
+}
+
+/** `index/<split>`: for each batch of the split, in order, where its rows are; null: no managed rows. */
+export interface SplitIndex {
+  readonly split: number;
+  readonly batches: readonly (readonly [part: number, start: number, end: number, rows: number] | null)[];
+}
+
+export interface ManifestPart {
+  readonly key: string;
+  readonly bytes: number;
+  readonly rows: number;
+  readonly sha256: string;
+}
+
+/** `manifest.json`: the proof. */
+export interface Manifest {
+  readonly format: typeof JOB_FORMAT;
+  readonly job: string;
+  readonly api: string;
+  readonly version: string;
+  readonly state: JobState;
+  readonly counts: JobCounts;
+  readonly skipped: { readonly batches: number; readonly items: number; readonly input_remaining: boolean };
+  readonly results: readonly ManifestPart[];
+  readonly errors: readonly ManifestPart[];
+  readonly splits: number;
+}
+
+/** One line of the managed results. */
+export interface ResultRow {
+  readonly index: number;
+  readonly result: unknown;
+}
+
+/** One line of the errors. */
+export interface ErrorRow {
+  /** Index in the job of the failed item; for a failed batch one line per item. */
+  readonly index: number;
+  readonly batch: number;
+  readonly attempts: number;
+  /** raised, exited, killed, out_of_memory, timed_out, bad_answer, bad_item, input_changed, worker_died, ... */
+  readonly cause: string;
+  readonly error: string;
+  readonly traceback: string;
+  /** Where the item lies. */
+  readonly at: { readonly uri: string; readonly start: number; readonly end: number };
+}

@@ -1,0 +1,90 @@
+/** Every object key, said once. All keys of an API stand under its own prefix, so that rights can be narrowed to it. */
+
+export const API_PREFIX = "apis/";
+
+/** Keys of one API. `<api>` is a DNS label. */
+export function apiKeys(api: string) {
+  const root = `${API_PREFIX}${api}/`;
+  return {
+    root,
+    /** Record: the version that new jobs get. */
+    current: `${root}current.json`,
+    versions: `${root}versions/`,
+    version: (version: string) => `${root}versions/${version}.json`,
+    project: (sha256: string) => `${root}projects/${sha256}.tar.gz`,
+    environment: (environment: string) => `${root}environments/${environment}`,
+    /** Object: the idempotency key's owner. */
+    idempotency: (sha256: string) => `${root}keys/${sha256}`,
+    active: `${root}active/`,
+    activeJob: (job: string) => `${root}active/${job}`,
+    ended: `${root}ended/`,
+    endedJob: (state: string, job: string) => `${root}ended/${state}/${job}`,
+    lanes: `${root}lanes/`,
+    /** Record: the only lease. */
+    lane: (lane: number) => `${root}lanes/${String(lane)}.json`,
+    jobs: `${root}jobs/`,
+  };
+}
+
+/** Keys of one job. */
+export function jobKeys(api: string, job: string) {
+  const root = `${apiKeys(api).jobs}${job}/`;
+  return {
+    root,
+    spec: `${root}spec.json`,
+    /** Record. */
+    state: `${root}state.json`,
+    /** Object: a stop was asked for. */
+    stop: `${root}stop.json`,
+    /** Record: the completion hook's fate. */
+    completion: `${root}completion.json`,
+    /** Object: inline items or a listing of URIs, one JSON value a line; batches point into it. */
+    items: (part: number) => `${root}input/items-${numbered(part)}.ndjson`,
+    /** Object: the dataset objects as listed at the start, one `StagedObject` a line. */
+    listing: (part: number) => `${root}input/listing-${numbered(part)}.ndjson`,
+    listingPrefix: `${root}input/listing-`,
+    /** Object: how many listing parts there are. */
+    listingEnd: `${root}input/listing-end.json`,
+    splits: `${root}splits/`,
+    split: (split: number) => `${root}splits/${numbered(split)}.json`,
+    splitEnd: `${root}splits/end.json`,
+    ledgers: `${root}ledger/`,
+    ledger: (worker: string, part: number) => `${root}ledger/${worker}-${numbered(part)}`,
+    results: (worker: string, part: number) => `${root}results/${worker}-${numbered(part)}.ndjson`,
+    errors: (worker: string, part: number) => `${root}errors/${worker}-${numbered(part)}.ndjson`,
+    verdicts: `${root}verdicts/`,
+    verdict: (term: number, part: number) => `${root}verdicts/${numbered(term)}-${numbered(part)}`,
+    cut: `${root}cut.json`,
+    part: (name: string) => `${root}parts/${name}`,
+    parts: `${root}parts/`,
+    index: (split: number) => `${root}index/${numbered(split)}.json`,
+    manifest: `${root}manifest.json`,
+  };
+}
+
+/** Numbers in keys have eight digits, so that listings come in their order. */
+function numbered(value: number): string {
+  return String(value).padStart(8, "0");
+}
+
+/** The worker that writes a ledger: `ledger/<worker>-<part>` without its part. */
+export function workerOfLedger(key: string): string {
+  const name = key.slice(key.lastIndexOf("/") + 1);
+  return name.slice(0, name.lastIndexOf("-"));
+}
+
+/** Worker incarnations are named `<epoch>-<generation>-<index>-<random>`. */
+export function workerName(epoch: number, generation: number, index: number, random: string): string {
+  return `${String(epoch)}-${String(generation)}-${String(index)}-${random}`;
+}
+
+export interface WorkerNameParts {
+  readonly epoch: number;
+  readonly generation: number;
+  readonly index: number;
+}
+
+export function parseWorkerName(worker: string): WorkerNameParts {
+  const [epoch, generation, index] = worker.split("-").map(Number);
+  return { epoch: epoch ?? 0, generation: generation ?? 0, index: index ?? 0 };
+}

@@ -1,0 +1,118 @@
+/**
+ * The ledger: NDJSON lines that one worker appends and nobody else. Counts are folded from these lines and from the
+ * driver's verdicts, and from nothing else. A torn last line (no newline yet) is not there.
+ */
+export const LEDGER_FORMAT = 1;
+
+/** First line of each ledger object. */
+export interface WorkerLine {
+  readonly t: "worker";
+  readonly format: typeof LEDGER_FORMAT;
+  readonly worker: string;
+}
+
+/** The handler is up; `hook`: it has an on_job_complete. */
+export interface ReadyLine {
+  readonly t: "ready";
+  readonly hook: boolean;
+}
+
+/** The handler could not start; `error` is one sentence, `traceback` the end of what it printed. */
+export interface StartFailedLine {
+  readonly t: "start_failed";
+  readonly error: string;
+  readonly traceback: string;
+}
+
+/** What the worker holds right now; also its sign of life. */
+export interface HeldLine {
+  readonly t: "held";
+  /** Batches as [first, last] ranges, both included. */
+  readonly held: readonly (readonly [number, number])[];
+  /** Those of them that the handler has begun. */
+  readonly started: readonly number[];
+  /** The newest beat of the lane record that it had read before its last empty poll began; -1: none yet. */
+  readonly polled: number;
+}
+
+/** Durable before the handler begins, where a death must be charged (section 5 of the design: `alone`). */
+export interface StartedLine {
+  readonly t: "started";
+  readonly batch: number;
+  readonly attempt: number;
+}
+
+/** Where a batch's rows lie: bytes [start, end) of results part `part` of this worker. */
+export interface RowsAt {
+  readonly part: number;
+  readonly start: number;
+  readonly end: number;
+  readonly rows: number;
+}
+
+export type OutcomeResult = "all" | "some" | "none";
+
+/** One attempt's end, of the whole batch. */
+export interface OutcomeLine {
+  readonly t: "outcome";
+  readonly batch: number;
+  readonly attempt: number;
+  readonly result: OutcomeResult;
+  readonly items: number;
+  /** Items that failed in it; = items for none, 0 for all. */
+  readonly failed: number;
+  /** Managed results; absent when the handler returned nothing. */
+  readonly rows?: RowsAt;
+  /** The failed items' lines in errors part `part`. */
+  readonly errors?: RowsAt;
+  /** Seconds that the handler took. */
+  readonly seconds: number;
+  /** For none: what went wrong, in a word (see AttemptFailure). */
+  readonly cause?: string;
+}
+
+/** Pointers given back unrun. */
+export interface HandedBackLine {
+  readonly t: "handed_back";
+  readonly batches: readonly number[];
+}
+
+/** A results or errors part is finished and will not grow. */
+export interface SealedLine {
+  readonly t: "sealed";
+  readonly part: number;
+  readonly of: "results" | "errors";
+  readonly bytes: number;
+  readonly rows: number;
+  readonly sha256: string;
+}
+
+/** The worker leaves; its last line. */
+export interface LeftLine {
+  readonly t: "left";
+  readonly why: string;
+}
+
+export type LedgerLine =
+  | WorkerLine
+  | ReadyLine
+  | StartFailedLine
+  | HeldLine
+  | StartedLine
+  | OutcomeLine
+  | HandedBackLine
+  | SealedLine
+  | LeftLine;
+
+/** The driver's judgement over a batch whose worker died: one failed attempt. */
+export interface VerdictLine {
+  readonly t: "died";
+  readonly batch: number;
+  readonly attempt: number;
+  readonly worker: string;
+  readonly cause: string;
+}
+
+export function encodeLine(line: LedgerLine | VerdictLine): string {
+  return `${JSON.stringify(line)}\n`;
+}

@@ -1,0 +1,45 @@
+/** A limit on everything that can grow or wait, with its reason. Tests stand on both sides of each. */
+
+export const LIMITS = {
+  /** As the predecessor's: larger datasets are given by address, not in the body. */
+  requestBytesMax: 10 * 1024 * 1024,
+  /** Kubernetes names are made of the API's name and the job id, and end at 63. */
+  apiNameCharactersMax: 42,
+  workersMax: 10_000,
+  batchSizeMax: 1_000_000,
+  /** Failed attempts of a batch are a 31-bit set. */
+  attemptsMax: 30,
+  attemptsDefault: 3,
+  timeoutSecondsMax: 365 * 24 * 3600,
+  batchTimeoutSecondsMax: 7 * 24 * 3600,
+  priorityMin: -1000,
+  priorityMax: 1000,
+  labelsMax: 32,
+  labelCharactersMax: 128,
+  pathsMax: 10_000,
+  globsMax: 1_000,
+  globCharactersMax: 1_024,
+  idempotencyKeyCharactersMax: 255,
+  /** One item travels through two processes' memory. */
+  itemBytesMax: 1024 * 1024 * 1024,
+  /** A log line longer than this is cut into several. */
+  logLineBytesMax: 256 * 1024,
+  /** Predecessor's rule for structured log lines: longer ones are dropped, with a line that says so. */
+  structuredLogBytesMax: 5 * 1024 * 1024,
+  /** Bytes a second and burst that one worker may log; what exceeds it is cut and counted. */
+  logBytesPerSecond: 1024 * 1024,
+  logBurstBytes: 8 * 1024 * 1024,
+  /** Characters of a traceback or an error text that are kept: its end. */
+  tracebackCharactersMax: 8_192,
+  errorCharactersMax: 1_024,
+  /** A results, errors or ledger part is sealed at this size and the next one begun. */
+  partBytesMax: 4 * 1024 * 1024,
+  /** A frame from a handler larger than this is garbage. */
+  frameBytesMax: 2 * 1024 * 1024 * 1024 - 1,
+  /** Unsettled pointers that the driver keeps in a lane. */
+  lanePointersMax: 1_000_000,
+  /** Project archives, as the predecessor's. */
+  projectBytesMax: 32 * 1024 * 1024,
+  listPageMax: 1_000,
+  jobsPageMax: 100,
+} as const;

@@ -1,0 +1,24 @@
+/** A submission as parsed and defaulted at the border; the parser stands in `submission.parse.ts`. */
+export interface Submission {
+  /** Undefined: the API's default. */
+  readonly workers?: number;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly timeoutSeconds: number | null;
+  readonly input: SubmissionInput;
+  readonly attempts?: number;
+  readonly isolate?: boolean;
+  readonly batchTimeoutSeconds?: number | null;
+  readonly priority: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly deadLetterQueue: { readonly arn: string; readonly maxReceiveCount: number } | null;
+}
+
+export type SubmissionInput =
+  | { readonly kind: "item_list"; readonly items: readonly unknown[]; readonly batchSize?: number }
+  | {
+      readonly kind: "file_path_lister" | "delimited_files";
+      readonly paths: readonly string[];
+      readonly includes: readonly string[];
+      readonly excludes: readonly string[];
+      readonly batchSize?: number;
+    };
