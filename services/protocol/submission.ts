@@ -13,8 +13,12 @@ export interface Submission {
   readonly deadLetterQueue: { readonly arn: string; readonly maxReceiveCount: number } | null;
 }
 
+/**
+ * `items` are raw JSON texts, byte for byte as they came (no number or escape is rewritten), except that line breaks between
+ * tokens are blanks.
+ */
 export type SubmissionInput =
-  | { readonly kind: "item_list"; readonly items: readonly unknown[]; readonly batchSize?: number }
+  | { readonly kind: "item_list"; readonly items: readonly Buffer[]; readonly batchSize?: number }
   | {
       readonly kind: "file_path_lister" | "delimited_files";
       readonly paths: readonly string[];
