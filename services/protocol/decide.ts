@@ -1,0 +1,206 @@
+/**
+ * What a driver does next, as a pure function of what it knows. The shell (services/batch-api/driver) gathers the facts
+ * and carries the actions out; each action is idempotent, and fenced by names that hold job, epoch and generation.
+ */
+import type { VerdictLine } from "./ledger.ts";
+import { LIMITS } from "./limits.ts";
+import type { EndCause } from "./states.ts";
+
+/** The fold, as far as decisions read it. */
+export interface FoldView {
+  readonly settled: number;
+  isSettled(batch: number): boolean;
+  nextAttempt(batch: number): number;
+  attemptFailed(batch: number, attempt: number): boolean;
+}
+
+/** What was sent in this epoch, as the driver remembers it. */
+export interface SendView {
+  /** Batches [0, through) were sent at least once. */
+  readonly through: number;
+  attempt(batch: number): number;
+  /** Driver's monotonic milliseconds of the last send, with the suspicion's growing wait added. */
+  suspectAfterMs(batch: number, leaseMs: number): number;
+  /** Failed attempts whose next one is due, with the time at which it is: batch to monotonic milliseconds. */
+  readonly retries: ReadonlyMap<number, number>;
+}
+
+export interface WorkerFact {
+  readonly worker: string;
+  /** Of this lane epoch (others are zombies or leftovers; their lines count all the same). */
+  readonly current: boolean;
+  readonly generation: number;
+  readonly ready: boolean;
+  readonly startFailed: { readonly error: string; readonly traceback: string } | undefined;
+  /** Its ledger grew within two leases and its pool has not seen it end. */
+  readonly fresh: boolean;
+  /** It ended on behalf of the platform: nobody is charged. */
+  readonly disrupted: boolean;
+  holds(batch: number): boolean;
+  /** Started lines without an outcome: batch to attempt. */
+  readonly open: ReadonlyMap<number, number>;
+}
+
+export interface GenerationFacts {
+  /** Highest number ever started in this epoch; 0: none yet. */
+  readonly highest: number;
+  /** Workers of it that are pending or running. */
+  readonly live: number;
+  /** Monotonic milliseconds since when fewer than half of the size live; undefined: enough do. */
+  readonly shortSinceMs: number | undefined;
+  /** Generations in a row, up to the newest, in which no worker ever got ready and none may any more. */
+  readonly unreadyInRow: number;
+  /** Size asked of the newest one. */
+  readonly size: number;
+}
+
+export interface DriverFacts {
+  readonly nowMs: number;
+  readonly leaseMs: number;
+  readonly attempts: number;
+  readonly workers: number;
+  readonly stopAsked: boolean;
+  readonly timedOut: boolean;
+  readonly splitFailure: string | undefined;
+  readonly split: { readonly batches: number; readonly complete: boolean };
+  readonly fold: FoldView;
+  readonly sends: SendView;
+  readonly workerFacts: readonly WorkerFact[];
+  readonly generations: GenerationFacts;
+  /** Two empty polls of workers began later than this, monotonic milliseconds; undefined: no two yet. */
+  readonly twoPollsAfterMs: number | undefined;
+  /** False when no poll was heard of since the last look: nothing new to suspect. */
+  readonly pollsNew: boolean;
+  /** Batches and attempts that were judged already: batch to number of verdicts. */
+  readonly verdicts: ReadonlyMap<number, number>;
+  /** Mean seconds that a batch takes its handler; undefined before the first outcome. */
+  readonly secondsPerBatch: number | undefined;
+}
+
+export type DriverAction =
+  | { readonly kind: "complete"; readonly cause: EndCause }
+  | { readonly kind: "verdict"; readonly line: VerdictLine }
+  | { readonly kind: "send"; readonly from: number; readonly to: number }
+  | { readonly kind: "resend"; readonly batch: number; readonly attempt: number; readonly alone: boolean }
+  | { readonly kind: "start"; readonly generation: number; readonly workers: number }
+  | { readonly kind: "keep"; readonly generation: number; readonly workers: number; readonly hand: number };
+
+/** Pointers sent in one action, so that a step of the driver stays short. */
+const SEND_CHUNK = 4096;
+
+export function decide(facts: DriverFacts): readonly DriverAction[] {
+  const cause = endOf(facts);
+  if (cause !== undefined) return [{ kind: "complete", cause }];
+  return [...verdictsOf(facts), ...poolOf(facts), ...sendsOf(facts), ...resendsOf(facts)];
+}
+
+/** Why the work ends now, if it does. A stop comes before a timeout, both before success that they raced with. */
+function endOf(facts: DriverFacts): EndCause | undefined {
+  if (facts.split.complete && facts.fold.settled === facts.split.batches) return { kind: "settled" };
+  if (facts.stopAsked) return { kind: "stopped" };
+  if (facts.timedOut) return { kind: "timed_out" };
+  if (facts.splitFailure !== undefined) return { kind: "failed", reason: "split_failed", message: facts.splitFailure };
+  return workerFailure(facts);
+}
+
+/** No pool failure fails a job; this judgement does: nobody ever got ready, and enough have tried. */
+export function workerFailure(
+  facts: Pick<DriverFacts, "workerFacts" | "workers" | "generations">,
+): EndCause | undefined {
+  const current = facts.workerFacts.filter((worker) => worker.current);
+  if (current.some((worker) => worker.ready)) {
+    return facts.generations.unreadyInRow >= 3
+      ? { kind: "failed", reason: "worker_error", message: UNREADY }
+      : undefined;
+  }
+  const failures = current.flatMap((worker) => worker.startFailed ?? []);
+  const last = failures.at(-1);
+  if (last !== undefined && failures.length >= Math.min(3, facts.workers)) {
+    return { kind: "failed", reason: "worker_error", message: withTraceback(last) };
+  }
+  if (facts.generations.unreadyInRow < 3) return undefined;
+  return { kind: "failed", reason: "worker_error", message: last === undefined ? UNREADY : withTraceback(last) };
+}
+
+const UNREADY =
+  "three generations of workers in a row ended before any handler was ready; read the job's logs for what they said";
+
+function withTraceback(failure: { readonly error: string; readonly traceback: string }): string {
+  const tail = failure.traceback.trim();
+  return tail === "" ? failure.error : `${failure.error}\n${tail}`;
+}
+
+/** Deaths, charged: two started lines of dead writers for a batch's first verdict, one for each later one. */
+function verdictsOf(facts: DriverFacts): DriverAction[] {
+  const dead = new Map<number, { readonly attempt: number; readonly workers: string[] }>();
+  for (const worker of facts.workerFacts) {
+    if (worker.fresh || worker.disrupted) continue;
+    for (const [batch, attempt] of worker.open) {
+      if (facts.fold.isSettled(batch) || facts.fold.attemptFailed(batch, attempt)) continue;
+      const known = dead.get(batch);
+      if (known?.attempt === attempt) known.workers.push(worker.worker);
+      else if (known === undefined || attempt > known.attempt) dead.set(batch, { attempt, workers: [worker.worker] });
+    }
+  }
+  const actions: DriverAction[] = [];
+  for (const [batch, { attempt, workers }] of dead) {
+    const worker = workers.at(-1);
+    if (worker === undefined || workers.length < ((facts.verdicts.get(batch) ?? 0) > 0 ? 1 : 2)) continue;
+    actions.push({ kind: "verdict", line: { t: "died", batch, attempt, worker, cause: "worker_died" } });
+  }
+  return actions;
+}
+
+/** Workers wanted now: never more than there is work for, at least one. */
+export function wantedWorkers(facts: Pick<DriverFacts, "workers" | "split" | "fold">): number {
+  const work = facts.split.complete ? facts.split.batches - facts.fold.settled : facts.split.batches;
+  return Math.max(1, Math.min(facts.workers, work));
+}
+
+function poolOf(facts: DriverFacts): DriverAction[] {
+  const { generations } = facts;
+  const wanted = wantedWorkers(facts);
+  const hand = handOf(facts);
+  if (generations.highest === 0) return [{ kind: "start", generation: 1, workers: wanted }];
+  // Longer and longer waits when generation after generation comes to nothing.
+  const backoffMs = facts.leaseMs * 2 ** Math.min(generations.unreadyInRow, 4);
+  if (generations.shortSinceMs !== undefined && facts.nowMs - generations.shortSinceMs >= backoffMs) {
+    return [{ kind: "start", generation: generations.highest + 1, workers: wanted }];
+  }
+  return [{ kind: "keep", generation: generations.highest, workers: wanted, hand }];
+}
+
+/** Pointers that one worker may hold: two seconds of work, a quarter of its share of what is left, at least one. */
+function handOf(facts: DriverFacts): number {
+  if (facts.secondsPerBatch === undefined) return 1;
+  const unsettled = facts.split.batches - facts.fold.settled;
+  const byTime = 2 / Math.max(facts.secondsPerBatch, 1e-6);
+  const byShare = unsettled / (4 * facts.workers);
+  return Math.max(1, Math.floor(Math.min(byTime, byShare, 100_000 / facts.workers)));
+}
+
+function sendsOf(facts: DriverFacts): DriverAction[] {
+  const from = facts.sends.through;
+  const room = LIMITS.lanePointersMax - (from - facts.fold.settled);
+  const to = Math.min(facts.split.batches, from + Math.min(SEND_CHUNK, room));
+  return to > from ? [{ kind: "send", from, to }] : [];
+}
+
+function resendsOf(facts: DriverFacts): DriverAction[] {
+  const fresh = facts.workerFacts.filter((worker) => worker.fresh);
+  const held = (batch: number) => fresh.some((worker) => worker.holds(batch));
+  const actions: DriverAction[] = [];
+  for (const [batch, dueMs] of facts.sends.retries) {
+    if (facts.nowMs < dueMs || facts.fold.isSettled(batch) || held(batch)) continue;
+    const alone = (facts.verdicts.get(batch) ?? 0) > 0;
+    actions.push({ kind: "resend", batch, attempt: facts.fold.nextAttempt(batch), alone });
+  }
+  if (!facts.pollsNew || facts.twoPollsAfterMs === undefined) return actions;
+  for (let batch = 0; batch < facts.sends.through; batch += 1) {
+    if (facts.fold.isSettled(batch) || facts.sends.retries.has(batch)) continue;
+    if (facts.sends.suspectAfterMs(batch, facts.leaseMs) >= facts.twoPollsAfterMs || held(batch)) continue;
+    const alone = (facts.verdicts.get(batch) ?? 0) > 0;
+    actions.push({ kind: "resend", batch, attempt: facts.sends.attempt(batch), alone });
+  }
+  return actions;
+}
