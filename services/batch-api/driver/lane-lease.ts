@@ -1,0 +1,76 @@
+import type { ObjectStore } from "../../backends/object-store.ts";
+import { apiKeys } from "../../protocol/keys.ts";
+import type { LaneRecord } from "../../protocol/lanes.ts";
+
+/** This driver no longer owns its lane: another replica took it, or the lane went to another job. It must stop at once. */
+export class Deposed extends Error {
+  override readonly name = "Deposed";
+}
+
+export interface HeldLane {
+  readonly lane: number;
+  readonly record: LaneRecord;
+  /** The store's version of that record. */
+  readonly version: string;
+}
+
+export async function readLane(store: ObjectStore, api: string, lane: number): Promise<HeldLane | undefined> {
+  const found = await store.read(apiKeys(api).lane(lane));
+  if (found === undefined) return undefined;
+  return { lane, record: JSON.parse(found.bytes.toString("utf8")) as LaneRecord, version: found.version };
+}
+
+/** One try; undefined when somebody else was first. */
+export async function swapLane(
+  store: ObjectStore,
+  api: string,
+  lane: number,
+  record: LaneRecord,
+  expected: string | undefined,
+): Promise<HeldLane | undefined> {
+  const version = await store.swap(apiKeys(api).lane(lane), Buffer.from(JSON.stringify(record)), expected);
+  return version === undefined ? undefined : { lane, record, version };
+}
+
+/** The owner's hold on its lane record: the only writer while it lasts. Writes go one after the other. */
+export class LaneLease {
+  readonly #store: ObjectStore;
+  readonly #api: string;
+  #held: HeldLane;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(store: ObjectStore, api: string, held: HeldLane) {
+    this.#store = store;
+    this.#api = api;
+    this.#held = held;
+  }
+
+  get lane(): number {
+    return this.#held.lane;
+  }
+
+  get record(): LaneRecord {
+    return this.#held.record;
+  }
+
+  /** Writes a change; throws `Deposed` when the record is no longer ours. */
+  update(change: Partial<LaneRecord>): Promise<LaneRecord> {
+    const next = this.#tail.then(() => this.#write(change));
+    this.#tail = next.catch(() => undefined); // each caller hears of its own failure
+    return next;
+  }
+
+  async #write(change: Partial<LaneRecord>): Promise<LaneRecord> {
+    const record = { ...this.#held.record, ...change, writes: this.#held.record.writes + 1 };
+    const swapped = await swapLane(this.#store, this.#api, this.lane, record, this.#held.version);
+    this.#held = swapped ?? (await this.#judgeLoss(record));
+    return record;
+  }
+
+  /** A lost swap may be our own success whose answer got lost. */
+  async #judgeLoss(wanted: LaneRecord): Promise<HeldLane> {
+    const found = await readLane(this.#store, this.#api, this.lane);
+    if (found?.record.term === wanted.term && found.record.writes === wanted.writes) return found;
+    throw new Deposed(`lane ${String(this.lane)} of API ${this.#api} has another owner`);
+  }
+}

@@ -1,0 +1,109 @@
+import type { ObjectStore } from "../../backends/object-store.ts";
+import { jobKeys } from "../../protocol/keys.ts";
+import {
+  batchesInSplit,
+  pointerAt,
+  type BatchPointer,
+  type SplitEnd,
+  type SplitFile,
+} from "../../protocol/pointers.ts";
+
+/** Split files kept parsed: the one being sent, and a few for re-sends. */
+const FILES_KEPT = 4;
+
+export interface PointedBatch {
+  readonly pointer: BatchPointer;
+  readonly firstItem: number;
+}
+
+/** Reads a job's split files as they appear. Knows how many batches there are, and where each one's items lie. */
+export class SplitReader {
+  batches = 0;
+  items = 0;
+  splits = 0;
+  end: SplitEnd | undefined;
+  readonly #store: ObjectStore;
+  readonly #keys: ReturnType<typeof jobKeys>;
+  readonly #batchSize: number;
+  /** Every batch has `batchSize` items but the last one. */
+  #short: { readonly batch: number; readonly items: number } | undefined;
+  readonly #files = new Map<number, SplitFile>();
+
+  constructor(store: ObjectStore, api: string, job: string, batchSize: number) {
+    this.#store = store;
+    this.#keys = jobKeys(api, job);
+    this.#batchSize = batchSize;
+  }
+
+  get complete(): boolean {
+    return this.end !== undefined && this.splits >= this.end.splits;
+  }
+
+  /** Takes in new split files, and the end; answers whether anything was new. */
+  async refresh(): Promise<boolean> {
+    if (this.complete) return false;
+    const before = this.splits;
+    // The end first: then all the split files that it counts exist.
+    const end = await this.#store.get(this.#keys.splitEnd);
+    for (;;) {
+      if (end !== undefined && this.splits >= (JSON.parse(end.bytes.toString("utf8")) as SplitEnd).splits) break;
+      const file = await this.#load(this.splits);
+      if (file === undefined) break;
+      this.#takeIn(file);
+    }
+    if (end !== undefined) this.end = JSON.parse(end.bytes.toString("utf8")) as SplitEnd;
+    return this.splits > before || end !== undefined;
+  }
+
+  itemsOf(batch: number): number {
+    return this.#short?.batch === batch ? this.#short.items : this.#batchSize;
+  }
+
+  /** Where a known batch's items lie. */
+  async pointer(batch: number): Promise<PointedBatch> {
+    const { split, first } = splitOf(batch);
+    const file = this.#files.get(split) ?? (await this.#load(split));
+    if (file === undefined) throw new Error(`split file ${String(split)}, which was there, is gone`);
+    this.#keep(file);
+    return { pointer: pointerAt(file, batch - first), firstItem: (batch - first) * this.#batchSize + file.first_item };
+  }
+
+  async #load(split: number): Promise<SplitFile | undefined> {
+    const found = await this.#store.get(this.#keys.split(split));
+    return found === undefined ? undefined : (JSON.parse(found.bytes.toString("utf8")) as SplitFile);
+  }
+
+  #takeIn(file: SplitFile): void {
+    this.splits += 1;
+    this.batches = file.first_batch + file.batches.length;
+    const last = file.batches.at(-1);
+    let lastItems = 0;
+    for (let at = 3; last !== undefined && at < last.length; at += 4) lastItems += last[at] ?? 0;
+    this.items = file.first_item + Math.max(0, file.batches.length - 1) * this.#batchSize + lastItems;
+    if (last !== undefined && lastItems !== this.#batchSize)
+      this.#short = { batch: this.batches - 1, items: lastItems };
+    this.#keep(file);
+  }
+
+  #keep(file: SplitFile): void {
+    this.#files.delete(file.split);
+    this.#files.set(file.split, file);
+    for (const oldest of this.#files.keys()) {
+      if (this.#files.size <= FILES_KEPT) break;
+      this.#files.delete(oldest);
+    }
+  }
+}
+
+/** The split file that a batch stands in, and that file's first batch. All but a job's last one are full. */
+export function splitOf(batch: number): { readonly split: number; readonly first: number } {
+  let split = 0;
+  let first = 0;
+  while (split < 3 && batch >= first + batchesInSplit(split)) {
+    first += batchesInSplit(split);
+    split += 1;
+  }
+  if (split < 3) return { split, first };
+  const further = Math.floor((batch - first) / batchesInSplit(split));
+  return { split: split + further, first: first + further * batchesInSplit(split) };
+}
