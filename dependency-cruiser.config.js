@@ -1,0 +1,84 @@
+// Imports go one way: protocol <- backends <- {batch-api, worker} <- cli; components -> protocol; infra -> components.
+const places =
+  "^(services/protocol|services/backends|services/batch-api|services/worker|cli|components|infra|scripts|bench|examples)/";
+
+/**
+ * A rule by what a place may import: all other places of the repository are forbidden to it. Packages are not its matter.
+ *
+ * @param {string} place
+ * @param {string[]} mayImport
+ */
+function mayImportOnly(place, mayImport) {
+  return {
+    name: `${place} imports only ${mayImport.length === 0 ? "itself" : mayImport.join(", ")}`,
+    severity: "error",
+    from: { path: `^${place}/` },
+    to: { path: places, pathNot: [place, ...mayImport].map((allowed) => `^${allowed}/`) },
+  };
+}
+
+export default {
+  forbidden: [
+    mayImportOnly("services/protocol", []),
+    mayImportOnly("services/backends", ["services/protocol"]),
+    mayImportOnly("services/batch-api", ["services/protocol", "services/backends"]),
+    mayImportOnly("services/worker", ["services/protocol", "services/backends"]),
+    mayImportOnly("cli", ["services"]),
+    mayImportOnly("components", ["services/protocol"]),
+    mayImportOnly("infra", ["components", "services/protocol"]),
+    {
+      name: "nothing imports tests",
+      severity: "error",
+      from: { pathNot: "^test/" },
+      to: { path: "^test/" },
+    },
+    {
+      name: "no cycles",
+      severity: "error",
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: "protocol does no I/O",
+      severity: "error",
+      from: { path: "^services/protocol/" },
+      to: {
+        dependencyTypes: ["core"],
+        // crypto hashes, buffer and util types are pure; everything else of Node reaches outside
+        pathNot: "^(node:)?(crypto|buffer|util|assert|path/posix)$",
+      },
+    },
+    {
+      name: "services never see Pulumi",
+      severity: "error",
+      from: { path: "^(services|cli)/" },
+      to: { path: "^(node_modules/)?@pulumi/" },
+    },
+    {
+      name: "every import resolves",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: "running needs no development package",
+      severity: "error",
+      from: { path: "^(services|cli)/", pathNot: "\\.d\\.ts$" },
+      to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"] },
+    },
+  ],
+  options: {
+    includeOnly: {
+      path: "^(services|cli|components|infra|scripts|bench|examples|test|node_modules|node:|@pulumi|[^/]+$)",
+    },
+    exclude: { path: "(^|/)(\\.venv|\\.cache|\\.millrace|coverage)/" },
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true, // type imports count: a cycle of types is a cycle to the reader
+    tsConfig: { fileName: "tsconfig.json" },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node", "default", "types"],
+      mainFields: ["module", "main", "types"],
+    },
+  },
+};
