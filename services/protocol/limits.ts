@@ -3,6 +3,10 @@
 export const LIMITS = {
   /** As the predecessor's: larger datasets are given by address, not in the body. */
   requestBytesMax: 10 * 1024 * 1024,
+  /** Containers in containers of a request body; Python's JSON reader, which gets the items, gives up near 1,000. */
+  requestNestingMax: 500,
+  /** Each item of `item_list` costs memory beside its bytes; more come by address. */
+  inlineItemsMax: 1_000_000,
   /** Kubernetes names are made of the API's name and the job id, and end at 63. */
   apiNameCharactersMax: 42,
   workersMax: 10_000,
@@ -17,6 +21,10 @@ export const LIMITS = {
   labelsMax: 32,
   labelCharactersMax: 128,
   pathsMax: 10_000,
+  /** Faults told of one body; more would only hide the first ones. */
+  faultsMax: 50,
+  /** Linux ends paths at 4,096 bytes; an S3 address needs less. */
+  pathCharactersMax: 4_352,
   globsMax: 1_000,
   globCharactersMax: 1_024,
   idempotencyKeyCharactersMax: 255,
@@ -40,6 +48,10 @@ export const LIMITS = {
   lanePointersMax: 1_000_000,
   /** Project archives, as the predecessor's. */
   projectBytesMax: 32 * 1024 * 1024,
+  /** More is a virtual environment or a dataset that was meant to stay out. */
+  projectFilesMax: 10_000,
+  /** Installing a handler's dependencies; PyTorch with CUDA over a slow line takes tens of minutes. */
+  environmentSecondsMax: 3600,
   listPageMax: 1_000,
   jobsPageMax: 100,
 } as const;
