@@ -1,0 +1,133 @@
+/**
+ * Acceptance: keys/ → input/ → spec.json → active/, each put-if-absent, so that a crash after any step and a replay under
+ * the same idempotency key complete one job, and a lost reply never makes two (invariant I13).
+ */
+import type { Random } from "../../backends/clock.ts";
+import type { Dataset } from "../../backends/dataset.ts";
+import type { ObjectStore } from "../../backends/object-store.ts";
+import { JOB_FORMAT, type ApiVersion, type JobInput, type JobSpec } from "../../protocol/jobs.ts";
+import { apiKeys, jobKeys } from "../../protocol/keys.ts";
+import { LIMITS } from "../../protocol/limits.ts";
+import { jobId } from "../../protocol/ids.ts";
+import type { Submission } from "../../protocol/submission.ts";
+import { checkSources } from "./acceptance-checks.ts";
+import { bodyHash, candidateJob, claimKey, type Claim } from "./idempotency.ts";
+import type { SubmitOptions } from "./job-service.ts";
+import { encodeStored, readObject } from "./stored.ts";
+import { currentVersion } from "./versions.ts";
+
+export interface AcceptDeps {
+  readonly store: ObjectStore;
+  readonly dataset: Dataset;
+  readonly random: Random;
+}
+
+/** So many collisions of 20 random bits within one millisecond do not happen; a bug that looks like it must not spin. */
+const CANDIDATES_MAX = 16;
+
+/** Makes a submission durable and answers the job as accepted; the same key and body answer the same job. Throws `Problem`. */
+export async function accept(
+  deps: AcceptDeps,
+  api: string,
+  submission: Submission,
+  options: SubmitOptions,
+): Promise<JobSpec> {
+  const { store, random } = deps;
+  const body = bodyHash(submission);
+  const now = await store.now();
+  const mine: Claim = { job: jobId(now, random.hex(3)), submission: random.hex(16), body };
+
+  const known = await claimKey(store, api, options, mine, "read");
+  const accepted = known === undefined ? undefined : await findAccepted(store, api, known);
+  if (accepted !== undefined) return completed(store, accepted);
+
+  const version = await currentVersion(store, api);
+  const draft = await prepare(deps, version, submission);
+  const claim = await claimKey(store, api, options, mine, "write");
+  const fields = { version: version.version, accepted_at: now, warnings: options.warnings ?? [] };
+  return completed(store, await writeJob(store, api, claim, { ...draft, ...fields }, submission));
+}
+
+type Draft = Omit<JobSpec, "format" | "job" | "api" | "submission">;
+
+/** Everything that can be checked now, and the defaults of the API's version. */
+async function prepare(
+  deps: AcceptDeps,
+  { spec }: ApiVersion,
+  submission: Submission,
+): Promise<Omit<Draft, "version" | "accepted_at" | "warnings">> {
+  const deadLetters = submission.deadLetterQueue;
+  return {
+    workers: submission.workers ?? spec.workers,
+    config: submission.config,
+    timeout_seconds: submission.timeoutSeconds,
+    input: await jobInput(deps.dataset, submission, submission.input.batchSize ?? spec.batch_size),
+    // With a dead-letter queue the whole batch is tried so often and never taken apart, as the predecessor did.
+    attempts: Math.min(deadLetters?.maxReceiveCount ?? submission.attempts ?? spec.attempts, LIMITS.attemptsMax),
+    isolate: deadLetters === null && (submission.isolate ?? spec.isolate),
+    batch_timeout_seconds:
+      submission.batchTimeoutSeconds === undefined ? spec.batch_timeout_seconds : submission.batchTimeoutSeconds,
+    priority: submission.priority,
+    labels: submission.labels,
+    dead_letter_queue:
+      deadLetters === null ? null : { arn: deadLetters.arn, max_receive_count: deadLetters.maxReceiveCount },
+  };
+}
+
+async function jobInput(dataset: Dataset, { input }: Submission, batchSize: number): Promise<JobInput> {
+  if (input.kind === "item_list") {
+    const bytes = input.items.reduce((sum, item) => sum + item.length + 1, 0);
+    return { kind: input.kind, batch_size: batchSize, items: input.items.length, bytes };
+  }
+  const paths = await checkSources(dataset, input);
+  const { kind, includes, excludes } = input;
+  return { kind, batch_size: batchSize, paths, includes, excludes };
+}
+
+/** The spec under a claim's job ids, when some replica got that far. */
+async function findAccepted(store: ObjectStore, api: string, claim: Claim): Promise<JobSpec | undefined> {
+  for (let candidate = 0; candidate < CANDIDATES_MAX; candidate++) {
+    const spec = await readObject<JobSpec>(store, jobKeys(api, candidateJob(claim, candidate)).spec, JOB_FORMAT);
+    if (spec === undefined) return undefined;
+    if (spec.submission === claim.submission) return spec;
+  }
+  return undefined;
+}
+
+/** Writes input and spec under the first job id that no other submission has. */
+async function writeJob(
+  store: ObjectStore,
+  api: string,
+  claim: Claim,
+  draft: Draft,
+  submission: Submission,
+): Promise<JobSpec> {
+  for (let candidate = 0; candidate < CANDIDATES_MAX; candidate++) {
+    const job = candidateJob(claim, candidate);
+    const keys = jobKeys(api, job);
+    if (!(await stageItems(store, keys.items(0), submission))) continue;
+    const spec: JobSpec = { format: JOB_FORMAT, job, api, submission: claim.submission, ...draft };
+    if (await store.put(keys.spec, encodeStored(spec))) return spec;
+    const there = await readObject<JobSpec>(store, keys.spec, JOB_FORMAT);
+    if (there?.submission === claim.submission) return there;
+  }
+  throw new Error(`no free job id in ${String(CANDIDATES_MAX)} draws: the source of randomness is broken`);
+}
+
+/** False when other items lie under this key: another submission drew the same job id. */
+async function stageItems(store: ObjectStore, key: string, { input }: Submission): Promise<boolean> {
+  if (input.kind !== "item_list") return true;
+  const newline = Buffer.from("\n");
+  const staged = Buffer.concat(input.items.flatMap((item) => [item, newline]));
+  if (await store.put(key, staged)) return true;
+  const there = await store.get(key);
+  return there?.bytes.equals(staged) ?? false;
+}
+
+/** The last step. A job whose state was written is known to a driver, and may have ended: nothing is written any more. */
+async function completed(store: ObjectStore, spec: JobSpec): Promise<JobSpec> {
+  if ((await store.read(jobKeys(spec.api, spec.job).state)) === undefined) {
+    await store.put(apiKeys(spec.api).activeJob(spec.job), Buffer.from("{}\n"));
+  }
+  return spec;
+}

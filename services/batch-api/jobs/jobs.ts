@@ -1,0 +1,69 @@
+/** The job service: each verb in its own file, glued here. */
+import type { Clock } from "../../backends/clock.ts";
+import type { LogStore } from "../../backends/log-store.ts";
+import { isFinal } from "../../protocol/states.ts";
+import { accept, type AcceptDeps } from "./accept.ts";
+import { listSources } from "./acceptance-checks.ts";
+import { followLogs, watchJob } from "./events.ts";
+import type { JobService } from "./job-service.ts";
+import { listJobs } from "./listing.ts";
+import { jobErrors, jobResults } from "./results.ts";
+import { readState } from "./state-record.ts";
+import { askStop } from "./stop.ts";
+import { currentVersion } from "./versions.ts";
+import { readSpec, viewJob, type ViewDeps } from "./view.ts";
+
+export interface JobServiceDeps extends AcceptDeps, ViewDeps {
+  readonly clock: Clock;
+  readonly logs: LogStore;
+  /** Tells the driver of this process that a job came, or that a stop was asked for; it would find out by itself, later. */
+  readonly poke: (api: string, job: string) => void;
+}
+
+/**
+ * The service over a store that any number of replicas share.
+ *
+ *     const jobs = createJobService({ store, dataset, logs, clock, random, lanes: 2, live: drivers.live, poke: drivers.poke });
+ *     const view = await jobs.submit("digits", submission, { principal: "local" });
+ */
+export function createJobService(deps: JobServiceDeps): JobService {
+  const { store, clock } = deps;
+  return {
+    async submit(api, submission, options) {
+      const spec = await accept(deps, api, submission, options);
+      deps.poke(api, spec.job);
+      return viewJob(deps, api, spec.job);
+    },
+    async dryRun(api, { input }) {
+      await currentVersion(store, api);
+      return input.kind === "item_list" ? { uris: [], objects: 0 } : listSources(deps.dataset, input);
+    },
+    get: (api, job) => viewJob(deps, api, job),
+    async list(api, query) {
+      await currentVersion(store, api);
+      return listJobs(deps, api, query);
+    },
+    async stop(api, job) {
+      await askStop(store, api, job);
+      deps.poke(api, job);
+      return viewJob(deps, api, job);
+    },
+    async *results(api, job, options) {
+      yield* jobResults(deps, await readSpec(store, api, job), options);
+    },
+    async *errors(api, job, options) {
+      yield* jobErrors(deps, await readSpec(store, api, job), options);
+    },
+    async logs(api, job, query) {
+      await readSpec(store, api, job);
+      return deps.logs.read(job, query);
+    },
+    async *followLogs(api, job, query, signal) {
+      await readSpec(store, api, job);
+      const hasEnded = async () => isFinal((await readState(store, api, job)).state.state);
+      yield* followLogs({ clock, logs: deps.logs, hasEnded }, job, query, signal);
+    },
+    events: (api, job, signal) =>
+      watchJob({ clock, view: () => viewJob(deps, api, job), isLive: () => deps.live(api, job) !== undefined }, signal),
+  };
+}

@@ -1,0 +1,31 @@
+/** A lister's paths and patterns, made ready: a Problem names the field that is wrong. */
+import { DatasetUriInvalid, toUri } from "../../protocol/dataset-uris.ts";
+import { GlobInvalid, uriFilter } from "../../protocol/globs.ts";
+import { Problem, type Fault } from "../../protocol/problems.ts";
+import type { ListerInput } from "./acceptance-checks.ts";
+
+/** The paths as URIs, in their order. Throws `Problem` that names each one that is none. */
+export function sourceUris(input: ListerInput): readonly string[] {
+  const uris: string[] = [];
+  const faults: string[] = [];
+  for (const [at, path] of input.paths.entries()) {
+    try {
+      uris.push(toUri(path));
+    } catch (error) {
+      if (!(error instanceof DatasetUriInvalid)) throw error;
+      faults.push(`${input.kind}.paths[${String(at)}]: ${error.message}`);
+    }
+  }
+  if (faults.length > 0) throw new Problem("source_bad_path", `${faults.join(". ")}.`);
+  return uris;
+}
+
+/** Whether an object is wanted, by includes and excludes. Throws `Problem` for a pattern that does not compile. */
+export function sourceMatcher(input: ListerInput): (uri: string) => boolean {
+  try {
+    return uriFilter(input.includes, input.excludes);
+  } catch (error) {
+    if (!(error instanceof GlobInvalid)) throw error;
+    throw new Problem("source_bad_glob", `${input.kind}: ${error.message}`, [] as readonly Fault[], { cause: error });
+  }
+}

@@ -1,0 +1,20 @@
+/** The version of an API that new jobs get. */
+import type { ObjectStore } from "../../backends/object-store.ts";
+import { JOB_FORMAT, type ApiVersion, type CurrentVersion } from "../../protocol/jobs.ts";
+import { apiKeys } from "../../protocol/keys.ts";
+import { Problem } from "../../protocol/problems.ts";
+import { readObject, readRecord } from "./stored.ts";
+
+/** Throws `Problem` (api_not_found). */
+export async function currentVersion(store: ObjectStore, api: string): Promise<ApiVersion> {
+  const keys = apiKeys(api);
+  const current = await readRecord<CurrentVersion>(store, keys.current);
+  if (current === undefined) {
+    throw new Problem("api_not_found", `no API is named ${JSON.stringify(api)}: deploy it first (millrace deploy)`);
+  }
+  const version = await readObject<ApiVersion>(store, keys.version(current.value.version), JOB_FORMAT);
+  if (version === undefined) {
+    throw new Error(`${keys.current} names version ${current.value.version}, and there is no such version object`);
+  }
+  return version;
+}

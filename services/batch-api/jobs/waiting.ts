@@ -1,0 +1,57 @@
+/** Why a pending job waits, in words, with the fix. */
+import type { ObjectStore } from "../../backends/object-store.ts";
+import { JOB_FORMAT, type JobSpec } from "../../protocol/jobs.ts";
+import { apiKeys, jobKeys } from "../../protocol/keys.ts";
+import type { LaneRecord } from "../../protocol/lanes.ts";
+import { LIMITS } from "../../protocol/limits.ts";
+import { readObject, readRecord } from "./stored.ts";
+
+const NAMED_MAX = 3;
+
+/** A sentence about the lanes and the jobs ahead of this one (by priority, then age). */
+export async function waitingMessage(store: ObjectStore, lanes: number, spec: JobSpec): Promise<string> {
+  const holders = await laneHolders(store, spec.api, lanes);
+  if (holders.includes(spec.job)) return "Has its lane; its driver is starting.";
+  if (holders.length < lanes) return "Accepted; a lane is free, and a driver takes the job up within seconds.";
+  const ahead = await jobsAhead(store, spec, new Set(holders));
+  const held =
+    lanes === 1
+      ? `the only lane is held by job ${named(holders)}`
+      : `all ${String(lanes)} lanes are held by jobs ${named(holders)}`;
+  const queue =
+    ahead.length === 0 ? "it is the next one" : `${String(ahead.length)} waiting before it: ${named(ahead)}`;
+  return `Waits for a lane: ${held}; ${queue}. It starts when those end; to start it sooner stop one of them, or raise lanes.`;
+}
+
+async function laneHolders(store: ObjectStore, api: string, lanes: number): Promise<string[]> {
+  const holders: string[] = [];
+  for (let lane = 0; lane < lanes; lane++) {
+    const record = await readRecord<LaneRecord>(store, apiKeys(api).lane(lane));
+    if (record?.value.job !== undefined && record.value.job !== null) holders.push(record.value.job);
+  }
+  return holders;
+}
+
+/** Waiting jobs that are granted before this one; looks at no more than one page of them. */
+async function jobsAhead(store: ObjectStore, spec: JobSpec, running: ReadonlySet<string>): Promise<string[]> {
+  const prefix = apiKeys(spec.api).active;
+  const page = await store.list(prefix, { limit: LIMITS.listPageMax });
+  const ahead: JobSpec[] = [];
+  for (const { key } of page.entries) {
+    const job = key.slice(prefix.length);
+    if (job === spec.job || running.has(job)) continue;
+    const other = await readObject<JobSpec>(store, jobKeys(spec.api, job).spec, JOB_FORMAT);
+    if (other !== undefined && comesBefore(other, spec)) ahead.push(other);
+  }
+  return ahead.sort((a, b) => (comesBefore(a, b) ? -1 : 1)).map(({ job }) => job);
+}
+
+function comesBefore(a: JobSpec, b: JobSpec): boolean {
+  if (a.priority !== b.priority) return a.priority > b.priority;
+  return a.accepted_at === b.accepted_at ? a.job > b.job : a.accepted_at < b.accepted_at;
+}
+
+function named(jobs: readonly string[]): string {
+  const more = jobs.length - NAMED_MAX;
+  return jobs.slice(0, NAMED_MAX).join(", ") + (more > 0 ? ` and ${String(more)} more` : "");
+}
