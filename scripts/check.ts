@@ -32,7 +32,8 @@ const checks = {
 
 async function run(command: readonly string[]): Promise<{ passed: boolean; said: string }> {
   const [file = "", ...args] = command;
-  const child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const colour = process.stdout.isTTY ? { FORCE_COLOR: "1" } : { NO_COLOR: "1", FORCE_COLOR: undefined };
+  const child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...colour } });
   let said = "";
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding("utf8").on("data", (text: string) => (said += text));

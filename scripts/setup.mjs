@@ -119,7 +119,9 @@ function nodeBinary(root) {
  * @returns {Lock}
  */
 function readLock(path) {
-  return JSON.parse(readFileSync(path, "utf8"));
+  /** @type {unknown} */
+  const lock = JSON.parse(readFileSync(path, "utf8"));
+  return /** @type {Lock} */ (lock);
 }
 
 /** @param {string} root */
