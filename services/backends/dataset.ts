@@ -15,13 +15,16 @@ export interface Dataset {
   /**
    * Objects whose URI starts with `prefix` (a string prefix as on S3: `…/img_1` matches `…/img_10.png`), in ascending
    * order of their URI's bytes, directory markers left out, page by page and resumable: `after` is a URI already seen.
-   * A folder's path without its slash lists nothing but its siblings with that prefix and the folder's own files.
+   * On `file://` the path of an existing folder means what lies in it, with or without the slash at its end.
    * Throws `DatasetError`.
    */
   list(prefix: string, options?: { readonly after?: string }): AsyncIterable<readonly DatasetObject[]>;
 
-  /** Bytes of a range, provided the object still has `etag`; throws `DatasetError` (`changed`, `missing`, `denied`, …). */
-  read(uri: string, range: ByteRange, etag: string): Promise<Buffer>;
+  /**
+   * Bytes of a range, provided the object still has `etag`; throws `DatasetError` (`changed`, `missing`, `denied`, …).
+   * `into` may be filled and a part of it answered, so that a reader of many ranges can reuse its memory.
+   */
+  read(uri: string, range: ByteRange, etag: string, into?: Buffer): Promise<Buffer>;
 }
 
 export type DatasetFault =
