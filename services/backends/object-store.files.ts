@@ -113,6 +113,11 @@ export class FileStore implements ObjectStore {
     await this.#logs.append(key, bytes, offset);
   }
 
+  async sync(keys: readonly string[]): Promise<void> {
+    for (const key of keys) checkKey(key);
+    await Promise.all(keys.map((key) => this.#folder.syncFile(this.#folder.pathOf(key))));
+  }
+
   async list(prefix: string, options: { readonly after?: string; readonly limit?: number } = {}): Promise<ListPage> {
     checkPrefix(prefix);
     const limit = Math.min(Math.max(options.limit ?? LIST_MAX, 1), LIST_MAX);
@@ -142,7 +147,6 @@ export class FileStore implements ObjectStore {
     await this.#folder.removeEmptyFolders(path);
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- of the seam; S3 has to ask
   async now(): Promise<number> {
     return this.#clock.wallMs();
   }

@@ -1,4 +1,3 @@
-/* eslint-disable @typescript-eslint/require-await -- the seam is asynchronous, this implementation is not */
 import type { Clock } from "./clock.ts";
 import { checkKey, checkPrefix } from "./object-key.ts";
 import { AppendConflict } from "./object-store.ts";
@@ -88,6 +87,10 @@ export class MemoryStore implements ObjectStore {
     }
     bytes.copy(entry.buffer, sizeBytes);
     entry.sizeBytes = end;
+  }
+
+  async sync(keys: readonly string[]): Promise<void> {
+    for (const key of keys) checkKey(key);
   }
 
   async list(prefix: string, options: { readonly after?: string; readonly limit?: number } = {}): Promise<ListPage> {

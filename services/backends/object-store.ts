@@ -6,7 +6,8 @@
  * - **records** are small and change only by compare-and-swap;
  * - **logs** only grow at their end and have one writer, ever.
  *
- * Keys are `/`-separated segments of `[A-Za-z0-9._-]`, no segment `.` or `..`, at most 512 characters.
+ * Keys are `/`-separated segments of `[A-Za-z0-9._-]`, no segment `.` or `..` or longer than 240 characters, at most 512
+ * characters in all (`RangeError` otherwise). No key is another key's folder: `a` beside `a/b` cannot be made.
  * What a call has answered is durable: it survives `kill -9` and power loss from then on.
  */
 
@@ -57,7 +58,8 @@ export interface ObjectStore {
 
   /**
    * Compare-and-swap of a record: writes `bytes` if the record still has `expected` (undefined: does not exist yet).
-   * Answers the new version, or undefined when somebody else was first; then the caller re-reads and judges by content.
+   * Answers the new version, or undefined when somebody else was first, which includes that somebody has already
+   * overwritten this very write; so the caller re-reads and judges by content. A record holds at least one byte.
    */
   swap(key: string, bytes: Buffer, expected: string | undefined): Promise<string | undefined>;
 
@@ -66,6 +68,12 @@ export interface ObjectStore {
    * Resolves when the bytes are durable. Throws `AppendConflict` when the log is not `offset` long: another writer exists.
    */
   append(key: string, bytes: Buffer, offset: number): Promise<void>;
+
+  /**
+   * Makes durable all bytes of these logs that a `get` may have shown, also those whose append has not resolved yet. A
+   * key that does not exist is passed over.
+   */
+  sync(keys: readonly string[]): Promise<void>;
 
   /**
    * Keys under a prefix (a string prefix, not a folder) in ascending byte order, records under their own key once.

@@ -118,6 +118,23 @@ export class DurableFolder {
     }
   }
 
+  /** Makes a whole file durable, whoever wrote it; nothing happens when there is none. */
+  async syncFile(path: string): Promise<void> {
+    let fd: number;
+    try {
+      fd = await this.files.open(path, "read");
+    } catch (error) {
+      if (isAbsence(error)) return;
+      throw brokenBy(`open ${path}`, error);
+    }
+    try {
+      await this.syncBytes(fd, path);
+    } finally {
+      await this.files.close(fd);
+    }
+    await this.syncNames(path);
+  }
+
   /** Makes a file's name durable, and those of the folders above it that nobody here has synced yet. */
   async syncNames(path: string): Promise<void> {
     if (!this.#sync) return;
