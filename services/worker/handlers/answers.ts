@@ -11,7 +11,7 @@ export function readAnswer(frame: RawFrame, items: number): RunAnswer | undefine
   if (frame.kind === FRAME_KIND.bad_items) return { kind: "bad_items" };
   const meta = readMeta(frame.meta);
   if (meta === undefined) return undefined;
-  if (frame.kind === FRAME_KIND.done) return readDone(meta["rows"], frame.body, items);
+  if (frame.kind === FRAME_KIND.done) return readDone(meta.rows, frame.body, items);
   if (frame.kind !== FRAME_KIND.failed) return undefined;
   const { cause, error } = meta;
   if (cause !== "raised" && cause !== "bad_answer" && cause !== "exited") return undefined;

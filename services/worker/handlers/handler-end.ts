@@ -1,4 +1,6 @@
 /** Says how a handler process ended, in words for the failed attempt. */
+import { ENV } from "../../protocol/environment.ts";
+import type { ChildEnd } from "./child.ts";
 import type { Handler } from "./handler.ts";
 
 export type KillCause = Parameters<Handler["kill"]>[0];
@@ -38,4 +40,12 @@ const KILL_SENTENCES = {
 
 export function killSentence(cause: KillCause): string {
   return KILL_SENTENCES[cause];
+}
+
+/** Why a process that ended before it was ready did so. */
+export function describeStartEnd(end: ChildEnd, command: string): string {
+  if (end.spawnError !== undefined) {
+    return `The command "${command}" could not be started (${end.spawnError}); set ${ENV.python} to a Python of 3.9 to 3.13`;
+  }
+  return `The handler process ${describeEnd(end.code, end.signal).sentence} while it started`;
 }

@@ -1,22 +1,16 @@
 /**
- * What a handler prints: one pipe of bytes, cut into lines that know which batch they belong to. The host writes a marker
+ * What a handler prints: one pipe of bytes, cut into lines, and markers between them that tell which frame they belong to. The host writes a marker
  * `\0<nonce> <sequence>\n` before each frame's work. Memory stays flat whatever is printed.
  */
 import type { Clock } from "../../backends/clock.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 
-export interface OutputLine {
-  /** Of the frame that was in work when the line was printed; undefined before the first. */
-  readonly sequence: number | undefined;
-  /** Without its newline, at most `LIMITS.logLineBytesMax` bytes. */
-  readonly text: string;
-}
-
 export interface OutputOptions {
   readonly nonce: string;
   readonly clock: Clock;
-  readonly onLine: (line: OutputLine) => void;
-  /** The work on this frame began. */
+  /** Without its newline, at most `lineBytesMax` bytes. */
+  readonly onLine: (text: string) => void;
+  /** The work on this frame began; the lines that follow are its. */
   readonly onMarker: (sequence: number) => void;
   readonly lineBytesMax?: number;
   readonly bytesPerSecond?: number;
@@ -34,7 +28,6 @@ export class OutputSplitter {
   readonly #bytesPerSecond: number;
   readonly #burstBytes: number;
   #rest: Buffer = Buffer.alloc(0);
-  #sequence: number | undefined;
   #tokens: number;
   #filledAt: number;
   #cutBytes = 0;
@@ -86,7 +79,6 @@ export class OutputSplitter {
     if (!Number.isSafeInteger(sequence)) return;
     this.#earn();
     if (this.#tokens > 0) this.#sayCut();
-    this.#sequence = sequence;
     this.#options.onMarker(sequence);
   }
 
@@ -109,8 +101,7 @@ export class OutputSplitter {
     this.#tokens -= price;
     this.#sayCut();
     const last = bytes.length - 1;
-    const text = bytes.toString("utf8", 0, bytes[last] === 13 ? last : bytes.length);
-    this.#options.onLine({ sequence: this.#sequence, text });
+    this.#options.onLine(bytes.toString("utf8", 0, bytes[last] === 13 ? last : bytes.length));
   }
 
   #earn(): void {
@@ -126,6 +117,6 @@ export class OutputSplitter {
     const text = `${String(this.#cutBytes)} bytes of output were cut here: a worker may log ${rate}`;
     this.#cutBytes = 0;
     this.#tokens -= text.length;
-    this.#options.onLine({ sequence: this.#sequence, text });
+    this.#options.onLine(text);
   }
 }

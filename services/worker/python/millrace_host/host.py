@@ -8,8 +8,8 @@ import signal
 import socket
 import sys
 import time
-from collections import deque
 from _thread import RLock
+from collections import deque
 from typing import Any, Optional
 
 from . import failures, frames, project_environment
@@ -21,11 +21,13 @@ from .loader import Loaded, StartFailed, load
 from .output import Output
 
 CONTROL_DESCRIPTOR = 3
+PR_SET_PDEATHSIG = 1  # prctl(2)
 NO_BODY = b""
 
 
 def run(shim: str) -> int:
     """Serves the supervisor behind descriptor 3; the exit code of the process."""
+    _die_with_supervisor()
     signal.signal(signal.SIGINT, _ignore)  # belongs to the terminal's owner; a handler set here ends at exec
     connection = socket.socket(fileno=CONTROL_DESCRIPTOR)
     connection.setblocking(True)
@@ -36,6 +38,18 @@ def run(shim: str) -> int:
         return host.serve()
     except BrokenPipeError:
         return 0  # the supervisor is gone
+
+
+def _die_with_supervisor() -> None:
+    """A handler that hangs must not outlive its supervisor. (Elsewhere than on Linux the socket's end has to do.)"""
+    if sys.platform != "linux":
+        return
+    try:
+        import ctypes  # costs 2 ms of the start
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    except (ImportError, OSError, AttributeError):
+        pass  # a Python built without ctypes, or no glibc: as elsewhere
 
 
 def _ignore(number: int, frame: Any) -> None:
@@ -234,5 +248,9 @@ class Host:
 def _failed(doing: str, error: BaseException) -> tuple[int, bytes, bytes]:
     body = failures.traceback_of(error).encode("utf-8", "replace")
     if isinstance(error, SystemExit):
-        return frames.FAILED, _meta(cause="exited", error=failures.sentence(f"{doing} called sys.exit({error.code!r})")), body
+        return (
+            frames.FAILED,
+            _meta(cause="exited", error=failures.sentence(f"{doing} called sys.exit({error.code!r})")),
+            body,
+        )
     return frames.FAILED, _meta(cause="raised", error=failures.sentence(f"{doing} raised {failures.name(error)}")), body

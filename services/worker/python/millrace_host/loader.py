@@ -58,7 +58,9 @@ _roles: dict[type, str] = {}
 def _find_class(project: str, path: str, python_path: Optional[str]) -> type:
     file = os.path.join(project, path)
     if not os.path.isfile(file):
-        raise StartFailed(f"{path}: there is no such file in the project; set handler.path to the file of the class", "import")
+        raise StartFailed(
+            f"{path}: there is no such file in the project; set handler.path to the file of the class", "import"
+        )
     if path.endswith(".pickle"):
         return _check_class(path, _unpickle(path, file))
     module = _import(path, file, _module_name(project, path, python_path))
@@ -69,7 +71,10 @@ def _find_class(project: str, path: str, python_path: Optional[str]) -> type:
         return cls
     for name in signatures.UNSUPPORTED_CLASSES:
         if isinstance(getattr(module, name, None), type):
-            raise StartFailed(f"{path}: the class {name} is not supported yet; write a class Handler that loads the model itself", "signature")
+            raise StartFailed(
+                f"{path}: the class {name} is not supported yet; write a class Handler that loads the model itself",
+                "signature",
+            )
     if names:
         raise StartFailed(f"{path}: it defines {' and '.join(names)}; keep exactly one handler class", "signature")
     raise StartFailed(f"{path}: it defines no class Handler (or PythonPredictor); add one", "signature")
@@ -77,7 +82,9 @@ def _find_class(project: str, path: str, python_path: Optional[str]) -> type:
 
 def _check_class(path: str, cls: Any) -> type:
     if not isinstance(cls, type) or cls.__name__ not in signatures.CLASSES:
-        raise StartFailed(f"{path}: the pickle holds no class Handler (or PythonPredictor); pickle the class itself", "signature")
+        raise StartFailed(
+            f"{path}: the pickle holds no class Handler (or PythonPredictor); pickle the class itself", "signature"
+        )
     return cls
 
 
@@ -85,7 +92,9 @@ def _unpickle(path: str, file: str) -> Any:
     try:
         import dill  # type: ignore[import-not-found,import-untyped,unused-ignore]
     except ImportError:
-        raise StartFailed(f"{path}: a pickled handler needs the package dill; add it to requirements.txt", "import") from None
+        raise StartFailed(
+            f"{path}: a pickled handler needs the package dill; add it to requirements.txt", "import"
+        ) from None
     try:
         with open(file, "rb") as stream:
             return dill.load(stream)

@@ -1,4 +1,4 @@
-"""Standard output and error of the handler process: one stream to the supervisor, with a marker before each frame's work."""
+"""Standard output and error of the handler process: one stream, with a marker before each frame's work."""
 
 from __future__ import annotations
 

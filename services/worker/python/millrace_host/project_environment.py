@@ -32,7 +32,9 @@ def source(project: str) -> None:
     shell = "bash" if os.path.exists("/bin/bash") else "sh"
     ended = subprocess.run([f"/bin/{shell}", "-c", script], cwd=project, stdout=subprocess.PIPE, check=False)
     if ended.returncode != 0:
-        raise StartFailed(".env: the shell could not read it (its words are in the log); write lines NAME=value", "import")
+        raise StartFailed(
+            ".env: the shell could not read it (its words are in the log); write lines NAME=value", "import"
+        )
     own = {"_", "PWD", "OLDPWD", "SHLVL"}
     for entry in ended.stdout.split(b"\0"):
         name, equals, value = entry.partition(b"=")
