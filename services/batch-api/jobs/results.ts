@@ -38,7 +38,7 @@ export async function* jobResults(deps: RowsDeps, spec: JobSpec, options: RowsOp
     }
     settled ??= new SettledRows(deps.store, spec, "results");
     await settled.refresh();
-    yield* untilAborted(readRanges(deps.store, settled.take(false)), options.signal);
+    yield* untilAborted(readRanges(deps.store, settled.take()), options.signal);
     next = settled.next;
     if (!options.follow || !(await pause(deps.clock, FOLLOW_MILLISECONDS, options.signal))) return;
   }
@@ -51,14 +51,17 @@ export async function* jobErrors(deps: RowsDeps, spec: JobSpec, options: RowsOpt
   for (;;) {
     const manifest = await finalManifest(deps.store, spec);
     if (manifest !== undefined) {
-      for await (const row of errorRows(errorParts(deps.store, manifest), options.signal)) {
+      for await (const row of rowsOf(errorParts(deps.store, manifest), options.signal)) {
         if (row.batch >= next) yield row;
       }
       return;
     }
     settled ??= new SettledRows(deps.store, spec, "errors");
     await settled.refresh();
-    yield* errorRows(readRanges(deps.store, settled.take(options.follow)), options.signal);
+    for await (const row of settled.takeErrors()) {
+      if (options.signal.aborted) return;
+      yield row;
+    }
     next = settled.next;
     if (!options.follow || !(await pause(deps.clock, FOLLOW_MILLISECONDS, options.signal))) return;
   }
@@ -103,7 +106,7 @@ async function* errorParts(store: ObjectStore, manifest: Manifest): AsyncGenerat
   for (const { key, bytes } of manifest.errors) yield* readPieces(store, { key, start: 0, end: bytes });
 }
 
-async function* errorRows(bytes: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<ErrorRow> {
+async function* rowsOf(bytes: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<ErrorRow> {
   for await (const line of linesOf(bytes)) {
     if (signal.aborted) return;
     yield JSON.parse(line) as ErrorRow;

@@ -1,11 +1,12 @@
 /** Where the rows of settled batches lie while a job runs, from the live ledgers. */
 import type { ObjectStore } from "../../backends/object-store.ts";
-import type { JobSpec } from "../../protocol/jobs.ts";
+import { diedRows, errorRows, type AttemptErrors } from "../../protocol/errors.ts";
+import type { ErrorRow, JobSpec } from "../../protocol/jobs.ts";
 import { jobKeys, workerOfLedger } from "../../protocol/keys.ts";
 import type { OutcomeLine, RowsAt } from "../../protocol/ledger.ts";
 import { LedgerReader } from "../driver/ledger-reader.ts";
 import { SplitReader } from "../driver/split-reader.ts";
-import type { RowRange } from "./row-ranges.ts";
+import { linesOf, readPieces, type RowRange } from "./row-ranges.ts";
 
 export type RowKind = "results" | "errors";
 
@@ -15,6 +16,7 @@ type Known = { readonly ledger: string; readonly attempt: number; readonly rows:
 export class SettledRows {
   /** The first batch not taken yet. */
   next = 0;
+  readonly #store: ObjectStore;
   readonly #spec: JobSpec;
   readonly #kind: RowKind;
   readonly #splits: SplitReader;
@@ -23,6 +25,7 @@ export class SettledRows {
 
   constructor(store: ObjectStore, spec: JobSpec, kind: RowKind) {
     const { api, job, attempts } = spec;
+    this.#store = store;
     this.#spec = spec;
     this.#kind = kind;
     this.#splits = new SplitReader(store, api, job, spec.input.batch_size);
@@ -44,21 +47,40 @@ export class SettledRows {
     await this.#ledgers.refreshVerdicts();
   }
 
-  /**
-   * The rows of the next settled batches, in order, up to the first that is not settled. A batch that failed by deaths alone
-   * left no rows; with `waitForVerdicts` it ends the prefix as well, because its error rows are written at the job's end.
-   */
-  *take(waitForVerdicts: boolean): Generator<RowRange> {
+  /** The rows of the next settled batches, in order, up to the first that is not settled. */
+  *take(): Generator<RowRange> {
+    for (; this.#ledgers.fold.isSettled(this.next); this.next++) {
+      const range = this.#rangeOf(this.next);
+      this.#known.delete(this.next);
+      if (range !== undefined) yield range;
+    }
+  }
+
+  /** The error rows of the next settled batches, as their job's end will write them. */
+  async *takeErrors(): AsyncGenerator<ErrorRow> {
     const { fold } = this.#ledgers;
     for (; fold.isSettled(this.next); this.next++) {
-      const known = this.#known.get(this.next);
-      if (waitForVerdicts && fold.failedItems(this.next) > 0 && known?.rows === undefined) return;
+      const range = this.#rangeOf(this.next);
       this.#known.delete(this.next);
-      if (known?.rows === undefined) continue;
-      const keys = jobKeys(this.#spec.api, this.#spec.job);
-      const key = keys[this.#kind](workerOfLedger(known.ledger), known.rows.part);
-      yield { key, start: known.rows.start, end: known.rows.end };
+      if (fold.failedItems(this.next) === 0) continue;
+      const attempts = Math.max(1, fold.failedAttempts(this.next));
+      if (range === undefined) {
+        const { pointer, firstItem } = await this.#splits.pointer(this.next);
+        yield* diedRows(this.next, firstItem, pointer, attempts);
+      } else {
+        for await (const line of linesOf(readPieces(this.#store, range))) {
+          yield* errorRows(JSON.parse(line) as AttemptErrors, attempts);
+        }
+      }
     }
+  }
+
+  #rangeOf(batch: number): RowRange | undefined {
+    const known = this.#known.get(batch);
+    if (known?.rows === undefined) return undefined;
+    const keys = jobKeys(this.#spec.api, this.#spec.job);
+    const { part, start, end } = known.rows;
+    return { key: keys[this.#kind](workerOfLedger(known.ledger), part), start, end };
   }
 
   /** Keeps the rows of the outcome that wins; of equal ones in one ledger the first. */

@@ -1,7 +1,7 @@
 /** A lister's paths and patterns, made ready: a Problem names the field that is wrong. */
-import { DatasetUriInvalid, toUri } from "../../protocol/dataset-uris.ts";
-import { GlobInvalid, uriFilter } from "../../protocol/globs.ts";
-import { Problem, type Fault } from "../../protocol/problems.ts";
+import { DatasetUriInvalid, readableUri, toUri } from "../../protocol/dataset-uris.ts";
+import { compileFilter, GlobInvalid } from "../../protocol/globs.ts";
+import { Problem } from "../../protocol/problems.ts";
 import type { ListerInput } from "./acceptance-checks.ts";
 
 /** The paths as URIs, in their order. Throws `Problem` that names each one that is none. */
@@ -23,9 +23,10 @@ export function sourceUris(input: ListerInput): readonly string[] {
 /** Whether an object is wanted, by includes and excludes. Throws `Problem` for a pattern that does not compile. */
 export function sourceMatcher(input: ListerInput): (uri: string) => boolean {
   try {
-    return uriFilter(input.includes, input.excludes);
+    const passes = compileFilter(input.includes, input.excludes);
+    return (uri) => passes(readableUri(uri));
   } catch (error) {
     if (!(error instanceof GlobInvalid)) throw error;
-    throw new Problem("source_bad_glob", `${input.kind}: ${error.message}`, [] as readonly Fault[], { cause: error });
+    throw new Problem("source_bad_glob", `${input.kind}: ${error.message}`, [], { cause: error });
   }
 }

@@ -74,6 +74,7 @@ export function breakingStore(store: ObjectStore, call: number, when: "before" |
     read: (key) => store.read(key),
     list: (prefix, options) => store.list(prefix, options),
     delete: (key) => store.delete(key),
+    sync: (keys) => store.sync(keys),
     now: () => store.now(),
   };
 }
