@@ -82,6 +82,9 @@ export type DriverAction =
   | { readonly kind: "verdict"; readonly line: VerdictLine }
   | { readonly kind: "send"; readonly from: number; readonly to: number }
   | { readonly kind: "resend"; readonly batch: number; readonly attempt: number; readonly alone: boolean }
+  | PoolAction;
+
+export type PoolAction =
   | { readonly kind: "start"; readonly generation: number; readonly workers: number }
   | { readonly kind: "keep"; readonly generation: number; readonly workers: number; readonly hand: number };
 
@@ -157,7 +160,8 @@ export function wantedWorkers(facts: Pick<DriverFacts, "workers" | "split" | "fo
   return Math.max(1, Math.min(facts.workers, work));
 }
 
-function poolOf(facts: DriverFacts): DriverAction[] {
+/** What the pool needs: a first or a next generation, or the newest one's size and hand. */
+export function poolOf(facts: DriverFacts): PoolAction[] {
   const { generations } = facts;
   const wanted = wantedWorkers(facts);
   const hand = handOf(facts);

@@ -113,6 +113,11 @@ export class LedgerFold {
     return ((this.#failedAttempts[batch] ?? 0) & (1 << (attempt - 1))) !== 0;
   }
 
+  /** Distinct attempts of it that failed. */
+  failedAttempts(batch: number): number {
+    return popcount(this.#failedAttempts[batch] ?? 0);
+  }
+
   /** The attempt to send next: one more than the highest that failed. */
   nextAttempt(batch: number): number {
     return 33 - Math.clz32(this.#failedAttempts[batch] ?? 0);

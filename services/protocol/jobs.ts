@@ -132,7 +132,6 @@ export interface Manifest {
   readonly job: string;
   readonly api: string;
   readonly version: string;
-  readonly state: JobState;
   readonly counts: JobCounts;
   readonly skipped: { readonly batches: number; readonly items: number; readonly input_remaining: boolean };
   readonly results: readonly ManifestPart[];

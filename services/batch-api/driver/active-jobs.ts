@@ -1,0 +1,72 @@
+import type { ObjectStore } from "../../backends/object-store.ts";
+import { JOB_FORMAT, type JobSpec } from "../../protocol/jobs.ts";
+import { apiKeys, jobKeys } from "../../protocol/keys.ts";
+import { isFinal, type FinalState } from "../../protocol/states.ts";
+import { readState, type StoredState } from "../jobs/state-record.ts";
+import { readObject } from "../jobs/stored.ts";
+import type { SplitSource } from "./context.ts";
+import { endOfWaiting, endWaiting } from "./end-waiting.ts";
+import { readLane } from "./lane-lease.ts";
+
+/** The jobs that are not final: who waits for a lane, and what any replica does for a job that has none. */
+export class ActiveJobs {
+  readonly #store: ObjectStore;
+  readonly #splitterFor: (spec: JobSpec) => SplitSource;
+  /** Specs never change. */
+  readonly #specs = new Map<string, JobSpec>();
+
+  constructor(store: ObjectStore, splitterFor: (spec: JobSpec) => SplitSource) {
+    this.#store = store;
+    this.#splitterFor = splitterFor;
+  }
+
+  /** Ids of an API's active jobs. */
+  async of(api: string): Promise<string[]> {
+    const prefix = apiKeys(api).active;
+    const jobs: string[] = [];
+    let after: string | undefined;
+    do {
+      const page = await this.#store.list(prefix, after === undefined ? {} : { after });
+      jobs.push(...page.entries.map(({ key }) => key.slice(prefix.length)));
+      after = page.next;
+    } while (after !== undefined);
+    return jobs;
+  }
+
+  async spec(api: string, job: string): Promise<JobSpec | undefined> {
+    const known = this.#specs.get(job) ?? (await readObject<JobSpec>(this.#store, jobKeys(api, job).spec, JOB_FORMAT));
+    if (known !== undefined) this.#specs.set(job, known);
+    return known;
+  }
+
+  /** Of jobs that no lane names: those that wait for one. Ends the others, as far as they need no worker for it. */
+  async waiting(api: string, jobs: readonly string[]): Promise<JobSpec[]> {
+    const waiting: JobSpec[] = [];
+    for (const job of jobs) {
+      const spec = await this.spec(api, job);
+      if (spec === undefined) continue; // its acceptance is still under way
+      const stored = await readState(this.#store, api, job);
+      if (isFinal(stored.state.state)) await this.#clear(api, job, stored.state.state);
+      else if (!(await this.#livesOnALane(api, job, stored))) {
+        const cause = await endOfWaiting(this.#store, spec, stored);
+        if (cause === undefined) waiting.push(spec);
+        else await endWaiting(this.#store, spec, stored, cause, this.#splitterFor(spec));
+      }
+    }
+    return waiting;
+  }
+
+  /** The listing of lanes and the state are read one after the other: a lane may have come between. */
+  async #livesOnALane(api: string, job: string, stored: StoredState): Promise<boolean> {
+    const named = stored.state.lane;
+    if (named === null) return false;
+    const lane = await readLane(this.#store, api, named.lane);
+    return lane?.record.job === job && lane.record.epoch === named.epoch;
+  }
+
+  async #clear(api: string, job: string, state: FinalState): Promise<void> {
+    this.#specs.delete(job);
+    await this.#store.put(apiKeys(api).endedJob(state, job), Buffer.alloc(0));
+    await this.#store.delete(apiKeys(api).activeJob(job));
+  }
+}

@@ -1,0 +1,35 @@
+import type { BatchQueue } from "../../backends/batch-queue.ts";
+import type { Clock } from "../../backends/clock.ts";
+import type { ObjectStore } from "../../backends/object-store.ts";
+import type { WorkerPool } from "../../backends/worker-pool.ts";
+import type { JobSpec } from "../../protocol/jobs.ts";
+
+/** The part of a splitter that a driver drives. */
+export interface SplitSource {
+  /** Writes at most one split file, or the end. Throws when the data cannot be split; the sentence is the job's. */
+  step(): Promise<"more" | "end">;
+  /** Ends the split where it stands: totals are those known. */
+  endEarly(): Promise<void>;
+}
+
+/** What every driver of a replica is given. */
+export interface DriverDeps {
+  readonly store: ObjectStore;
+  readonly queue: BatchQueue;
+  readonly pool: WorkerPool;
+  readonly clock: Clock;
+  readonly splitterFor: (spec: JobSpec) => SplitSource;
+  /** Told to people who follow the job's logs; never a payload. */
+  readonly say: (spec: JobSpec, sentence: string) => void;
+  /** For whoever runs the service. */
+  readonly log: DriverLog;
+  /** Longest pause between two looks, milliseconds: 1,000 in the cloud, 100 on a laptop. */
+  readonly tickMs: number;
+  /** Shortest pause between two looks, however often it is woken. */
+  readonly tickMinMs: number;
+}
+
+export interface DriverLog {
+  info(fields: Readonly<Record<string, unknown>>, sentence: string): void;
+  warn(fields: Readonly<Record<string, unknown>>, sentence: string): void;
+}

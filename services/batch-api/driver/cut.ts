@@ -1,0 +1,28 @@
+import type { ObjectStore } from "../../backends/object-store.ts";
+import { JOB_FORMAT, type Cut } from "../../protocol/jobs.ts";
+import { jobKeys } from "../../protocol/keys.ts";
+import { encodeStored, readObject } from "../jobs/stored.ts";
+import type { LedgerReader } from "./ledger-reader.ts";
+
+/**
+ * The cut of a job whose end is decided: from now on exactly these bytes count. Whoever finds one uses it; later bytes never
+ * count. Call it only after the state has moved to completing.
+ */
+export async function makeCut(store: ObjectStore, api: string, job: string, ledgers: LedgerReader): Promise<Cut> {
+  const keys = jobKeys(api, job);
+  const known = await readObject<Cut>(store, keys.cut, JOB_FORMAT);
+  if (known !== undefined) return known;
+  await ledgers.refreshLedgers();
+  await ledgers.refreshVerdicts();
+  const cut: Cut = {
+    format: JOB_FORMAT,
+    ledgers: ledgers.consumed(keys.ledgers),
+    verdicts: ledgers.consumed(keys.verdicts),
+  };
+  // What was read may not be on the disk yet (its writer still waits for that): it must not be lost after it was counted.
+  await store.sync([...Object.keys(cut.ledgers), ...Object.keys(cut.verdicts)]);
+  if (await store.put(keys.cut, encodeStored(cut))) return cut;
+  const first = await readObject<Cut>(store, keys.cut, JOB_FORMAT);
+  if (first === undefined) throw new Error(`the cut of job ${job} was written by another driver and is gone`);
+  return first;
+}

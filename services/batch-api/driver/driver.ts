@@ -1,0 +1,246 @@
+import type { JobSpec } from "../../protocol/jobs.ts";
+import { apiKeys } from "../../protocol/keys.ts";
+import { isFinal, type EndCause } from "../../protocol/states.ts";
+import type { LiveFacts } from "../jobs/job-service.ts";
+import type { DriverDeps, SplitSource } from "./context.ts";
+import { beginCompleting, finish } from "./finish.ts";
+import { JobState } from "./job-state.ts";
+import { Deposed, readLane, type LaneLease } from "./lane-lease.ts";
+import { liveFacts } from "./live.ts";
+import { RunningJob } from "./running-job.ts";
+import { tick } from "./tick.ts";
+import { Wake } from "./wake.ts";
+
+/** A loop of this process has not moved for a lease, while its beat would have gone on: the process must end. */
+export class Stalled extends Error {
+  override readonly name = "Stalled";
+}
+
+/** The pool or the queue was out of this replica's reach for a lease: another replica may do better. */
+export class CutOff extends Error {
+  override readonly name = "CutOff";
+}
+
+/** Steps that fail in a row before the job fails with reason `internal`. */
+const FAILURES_MAX = 8;
+
+/** Drives one job on one lane, from the grant (or a takeover) to its final state. */
+export class Driver {
+  readonly spec: JobSpec;
+  readonly #deps: DriverDeps;
+  readonly #lease: LaneLease;
+  readonly #wake: Wake;
+  readonly #splitter: SplitSource;
+  #job: RunningJob | undefined;
+  #splitAtMs: number;
+  #workAtMs: number;
+  #splitOver = false;
+  #failingSinceMs: number | undefined;
+
+  constructor(deps: DriverDeps, spec: JobSpec, lease: LaneLease) {
+    this.#deps = deps;
+    this.spec = spec;
+    this.#lease = lease;
+    this.#wake = new Wake(deps.clock);
+    this.#splitter = deps.splitterFor(spec);
+    this.#splitAtMs = this.#workAtMs = deps.clock.monotonicMs();
+  }
+
+  /** Undefined until the driver has read what there is. */
+  live(): LiveFacts | undefined {
+    return this.#job === undefined ? undefined : liveFacts(this.#job);
+  }
+
+  /** Something happened that is worth a look: an ack, a worker's end. */
+  wake(): void {
+    this.#wake.call();
+  }
+
+  /** A stop was asked for. */
+  lookForStop(): void {
+    this.#job?.lookForStop();
+    this.#wake.call();
+  }
+
+  /** Ends when the job is final and its lane is free. Throws `Deposed`, `Stalled`, `CutOff`, or what broke. */
+  async run(signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const scope = AbortSignal.any([signal, over.signal]);
+    const job = await this.#claim();
+    if (job === undefined) return;
+    this.#job = job;
+    const loops = [this.#beat(job, scope), this.#split(job, scope)];
+    try {
+      await Promise.race([this.#work(job, scope), ...loops.map(forever)]);
+    } finally {
+      over.abort();
+      await Promise.allSettled(loops);
+    }
+    await this.#free();
+  }
+
+  /** The first act: our name in the state. Undefined when the job needs no driver on this lane, which then is free. */
+  async #claim(): Promise<RunningJob | undefined> {
+    const { epoch, term } = this.#lease.record;
+    const owner = { lane: this.#lease.lane, epoch, term };
+    const { store, clock } = this.#deps;
+    const state = await JobState.read(store, this.spec.api, this.spec.job, owner);
+    if (isFinal(state.record.state)) {
+      await store.put(apiKeys(this.spec.api).endedJob(state.record.state, this.spec.job), Buffer.alloc(0));
+      await this.#free();
+      return undefined;
+    }
+    if (await this.#livesOnAnotherLane(state)) {
+      await this.#freeLane();
+      return undefined;
+    }
+    await state.write((record) => {
+      const sentThrough = record.lane?.epoch === epoch && record.lane.lane === owner.lane ? record.sent_through : 0;
+      return { state: record.state === "pending" ? "running" : record.state, sent_through: sentThrough, message: "" };
+    });
+    const job = new RunningJob(this.#deps, this.spec, this.#lease, state);
+    await job.splits.refresh();
+    await job.ledgers.refreshVerdicts();
+    await job.ledgers.refreshLedgers();
+    const nowMs = clock.monotonicMs();
+    for (const worker of job.ledgers.workers.keys()) job.grownAtMs.set(worker, nowMs);
+    job.sends.retries.clear();
+    // A takeover counts all, the next attempts of failed ones included, as sent now; suspicion finds what was not.
+    for (let batch = 0; batch < state.record.sent_through; batch += 1) {
+      job.sends.sent(batch, job.ledgers.fold.nextAttempt(batch), nowMs);
+    }
+    job.sends.through = state.record.sent_through;
+    this.#deps.log.info({ job: this.spec.job, lane: owner.lane, epoch, term }, "driving");
+    return job;
+  }
+
+  /** Two replicas may have granted the same job two lanes; who comes second gives way. */
+  async #livesOnAnotherLane(state: JobState): Promise<boolean> {
+    const named = state.record.lane;
+    if (named === null || named.lane === this.#lease.lane) return false;
+    const other = await readLane(this.#deps.store, this.spec.api, named.lane);
+    return other?.record.job === this.spec.job && other.record.epoch === named.epoch;
+  }
+
+  async #work(job: RunningJob, signal: AbortSignal): Promise<void> {
+    const { tickMinMs, tickMs, clock } = this.#deps;
+    let failures = 0;
+    let cause = job.state.record.cause ?? undefined; // a takeover of a job that is completing goes on with its end
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        cause ??= await tick(job);
+        job.rate.note(job.ledgers.fold.counts.itemsSucceeded + job.ledgers.fold.counts.itemsFailed);
+        if (cause !== undefined) {
+          await this.#end(job, cause, signal);
+          return;
+        }
+        failures = 0;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (isOurEnd(error)) throw error;
+        failures += 1;
+        this.#deps.log.warn(
+          { job: this.spec.job, failures, err: error },
+          "a step of the driver failed; it is tried again",
+        );
+        await clock.sleep(Math.min(50 * 2 ** failures, 5_000), signal);
+        if (failures > FAILURES_MAX && job.state.record.state !== "completing") cause = internal(error);
+      }
+      this.#workAtMs = clock.monotonicMs();
+      await this.#wake.pause(tickMinMs, tickMs, signal);
+    }
+  }
+
+  async #end(job: RunningJob, cause: EndCause, signal: AbortSignal): Promise<void> {
+    const { tickMinMs, tickMs, clock, say } = this.#deps;
+    const decided = await beginCompleting(job, cause);
+    if (!job.splits.complete) await this.#endSplit();
+    await finish(job, decided, async () => {
+      this.#workAtMs = clock.monotonicMs();
+      await this.#wake.pause(tickMinMs, tickMs, signal);
+    });
+    say(this.spec, `job ended: ${job.state.record.state}`);
+  }
+
+  async #endSplit(): Promise<void> {
+    this.#splitOver = true;
+    await this.#splitter.endEarly();
+  }
+
+  async #split(job: RunningJob, signal: AbortSignal): Promise<void> {
+    try {
+      while (!this.#splitOver && !job.splits.complete && !signal.aborted) {
+        const step = await this.#splitter.step();
+        this.#splitAtMs = this.#deps.clock.monotonicMs();
+        this.#wake.call();
+        if (step === "end") break;
+        if (job.splits.batches - job.ledgers.fold.settled > 2_000_000) await this.#deps.clock.sleep(100, signal);
+      }
+    } catch (error) {
+      if (signal.aborted || isOurEnd(error)) return;
+      job.splitFailure = error instanceof Error ? error.message : String(error);
+      this.#wake.call();
+    } finally {
+      this.#splitOver = true;
+    }
+  }
+
+  /** Renews the lease three times in each; only while the loops of this driver move and the world answers. */
+  async #beat(job: RunningJob, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const { leaseMs } = job;
+    for (;;) {
+      await clock.sleep(leaseMs / 3, signal);
+      const nowMs = clock.monotonicMs();
+      const stalled = nowMs - this.#workAtMs > leaseMs || (!this.#splitOver && nowMs - this.#splitAtMs > leaseMs);
+      if (stalled)
+        throw new Stalled(`the driver of job ${this.spec.job} has not moved for ${String(leaseMs / 1000)} s`);
+      await this.#probe(nowMs, leaseMs);
+      const beat = this.#lease.record.beat + 1;
+      job.beats.written(beat, clock.monotonicMs());
+      await this.#lease.update({ beat });
+      this.#wake.call();
+    }
+  }
+
+  async #probe(nowMs: number, leaseMs: number): Promise<void> {
+    try {
+      await Promise.all([this.#deps.queue.probe(this.#lease.lane), this.#deps.pool.probe()]);
+      this.#failingSinceMs = undefined;
+    } catch (error) {
+      this.#failingSinceMs ??= nowMs;
+      if (nowMs - this.#failingSinceMs < leaseMs) return;
+      await this.#lease.update({ owner: "" });
+      throw new CutOff("the pool or the queue did not answer for a lease", { cause: error });
+    }
+  }
+
+  /** The job is final: its workers end, its lane is free for the next one, and it is active no more. */
+  async #free(): Promise<void> {
+    const { store, pool } = this.#deps;
+    const { api, job } = this.spec;
+    await pool.stop(job, this.#lease.record.epoch);
+    await this.#freeLane();
+    await store.delete(apiKeys(api).activeJob(job));
+  }
+
+  async #freeLane(): Promise<void> {
+    await this.#lease.update({ job: null, owner: "", keep: {}, stop: true });
+  }
+}
+
+function isOurEnd(error: unknown): boolean {
+  return error instanceof Deposed || (error instanceof Error && error.name === "StoreBroken");
+}
+
+function internal(error: unknown): EndCause {
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: "failed", reason: "internal", message: `the driver could not go on: ${message}` };
+}
+
+/** A loop that only ends by failing counts in a race; one that ends well does not. */
+async function forever(loop: Promise<void>): Promise<never> {
+  await loop;
+  return new Promise<never>(() => undefined);
+}

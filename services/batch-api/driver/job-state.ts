@@ -1,0 +1,71 @@
+import type { ObjectStore } from "../../backends/object-store.ts";
+import type { StateRecord } from "../../protocol/jobs.ts";
+import { isFinal } from "../../protocol/states.ts";
+import { readState, swapState, type StateChange, type StoredState } from "../jobs/state-record.ts";
+import { Deposed } from "./lane-lease.ts";
+
+export interface StateOwner {
+  readonly lane: number;
+  readonly epoch: number;
+  readonly term: number;
+}
+
+/** The driver's hand on its job's state: every write is compare-and-swap and names lane, epoch and term. */
+export class JobState {
+  readonly #store: ObjectStore;
+  readonly #api: string;
+  readonly #job: string;
+  readonly #owner: StateOwner;
+  #stored: StoredState;
+
+  private constructor(store: ObjectStore, api: string, job: string, owner: StateOwner, stored: StoredState) {
+    this.#store = store;
+    this.#api = api;
+    this.#job = job;
+    this.#owner = owner;
+    this.#stored = stored;
+  }
+
+  static async read(store: ObjectStore, api: string, job: string, owner: StateOwner): Promise<JobState> {
+    return new JobState(store, api, job, owner, await readState(store, api, job));
+  }
+
+  get record(): StateRecord {
+    return this.#stored.state;
+  }
+
+  /**
+   * Writes a change made from the record as it then is; a lost race is tried again on the newer record.
+   * `change` answers undefined when the newer record leaves nothing to do. Throws `Deposed` when the job is not ours any more.
+   */
+  async write(change: (record: StateRecord) => StateChange | undefined): Promise<StateRecord> {
+    for (;;) {
+      const wanted = change(this.#stored.state);
+      if (wanted === undefined) return this.#stored.state;
+      const before = this.#stored;
+      const lane = this.#owner;
+      const swapped = await swapState(this.#store, this.#api, this.#job, before, { ...wanted, lane });
+      if (swapped !== undefined) {
+        this.#stored = swapped;
+        return swapped.state;
+      }
+      this.#stored = await readState(this.#store, this.#api, this.#job);
+      if (this.#isOurs(before.state.writes + 1)) return this.#stored.state;
+      this.#judge();
+    }
+  }
+
+  /** One's own success whose answer was lost. */
+  #isOurs(writes: number): boolean {
+    const { lane, writes: found } = this.#stored.state;
+    return found === writes && lane?.term === this.#owner.term && lane.epoch === this.#owner.epoch;
+  }
+
+  #judge(): void {
+    const { state, lane } = this.#stored.state;
+    if (isFinal(state)) throw new Deposed(`job ${this.#job} is final already: ${state}`);
+    if (lane?.lane === this.#owner.lane && lane.epoch === this.#owner.epoch && lane.term > this.#owner.term) {
+      throw new Deposed(`job ${this.#job} has a newer driver`);
+    }
+  }
+}

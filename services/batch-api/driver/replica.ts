@@ -1,0 +1,178 @@
+import type { JobSpec } from "../../protocol/jobs.ts";
+import { EMPTY_LANE, type LaneRecord } from "../../protocol/lanes.ts";
+import type { LiveFacts } from "../jobs/job-service.ts";
+import { ActiveJobs } from "./active-jobs.ts";
+import type { DriverDeps } from "./context.ts";
+import { Driver } from "./driver.ts";
+import { Deposed, LaneLease, readLane, swapLane, type HeldLane } from "./lane-lease.ts";
+import { LaneWatch } from "./lane-watch.ts";
+import { byGrant } from "./waiting.ts";
+import { Wake } from "./wake.ts";
+
+export interface ReplicaOptions {
+  /** Names this process in lane records; never used again after it ended. */
+  readonly id: string;
+  /** APIs whose jobs are driven here, asked at each look. */
+  readonly apis: () => Promise<readonly string[]>;
+  /** Lanes of each API: how many of its jobs run at once. */
+  readonly lanes: number;
+  /** Longest pause between two looks: while jobs live, and while none does. */
+  readonly busyMs: number;
+  readonly idleMs: number;
+  /** A start of the only service of this root: whoever is named in a lane record is dead, and its epoch with it. */
+  readonly alone: boolean;
+  /** The process must end: its loops stand still, or its store is broken. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** One service process' part in driving jobs: grants lanes, takes over those of dead replicas, runs a driver for each. */
+export class Replica {
+  readonly #deps: DriverDeps;
+  readonly #options: ReplicaOptions;
+  readonly #wake: Wake;
+  readonly #watch: LaneWatch;
+  readonly #active: ActiveJobs;
+  readonly #drivers = new Map<string, { readonly driver: Driver; readonly ended: Promise<void> }>();
+  /** APIs whose lane records were looked at since the start (see `alone`). */
+  readonly #adopted = new Set<string>();
+
+  constructor(deps: DriverDeps, options: ReplicaOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#wake = new Wake(deps.clock);
+    this.#watch = new LaneWatch(deps.clock, deps.queue.leaseSeconds * 1000);
+    this.#active = new ActiveJobs(deps.store, deps.splitterFor);
+  }
+
+  /** Looks at lanes and jobs until the signal aborts; then its drivers stop where they are, and others take over. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      let live = true;
+      try {
+        live = await this.#look(signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (error instanceof Error && error.name === "StoreBroken") this.#options.onFatal(error);
+        this.#deps.log.warn({ err: error }, "a look at the lanes failed; it is tried again");
+      }
+      const pauseMs = live ? this.#options.busyMs : this.#options.idleMs;
+      await this.#wake.pause(this.#deps.tickMinMs, pauseMs, signal);
+    }
+  }
+
+  /** A job was accepted, or ended, or asked to stop: look now. */
+  poke(job?: string): void {
+    this.#wake.call();
+    if (job !== undefined) this.#drivers.get(job)?.driver.lookForStop();
+  }
+
+  /** Something happened in a lane. */
+  wakeDriver(job: string): void {
+    this.#drivers.get(job)?.driver.wake();
+  }
+
+  wakeAll(): void {
+    for (const { driver } of this.#drivers.values()) driver.wake();
+  }
+
+  live(job: string): LiveFacts | undefined {
+    return this.#drivers.get(job)?.driver.live();
+  }
+
+  /** Resolves when all drivers here have ended, after `run` was aborted. */
+  async drained(): Promise<void> {
+    await Promise.allSettled([...this.#drivers.values()].map(({ ended }) => ended));
+  }
+
+  /** One round over all APIs; answers whether any job lives. */
+  async #look(signal: AbortSignal): Promise<boolean> {
+    let live = false;
+    for (const api of await this.#options.apis()) {
+      const jobs = await this.#active.of(api);
+      live ||= jobs.length > 0;
+      const lanes = await this.#lanes(api);
+      const named = new Set(lanes.flatMap(({ record }) => record.job ?? []));
+      for (const lane of lanes) await this.#takeOver(api, lane, signal);
+      const waiting = await this.#active.waiting(
+        api,
+        jobs.filter((job) => !named.has(job)),
+      );
+      await this.#grant(api, waiting, signal);
+      this.#adopted.add(api);
+    }
+    return live;
+  }
+
+  async #lanes(api: string): Promise<HeldLane[]> {
+    const lanes: HeldLane[] = [];
+    for (let lane = 0; lane < this.#options.lanes; lane += 1) {
+      const held = await readLane(this.#deps.store, api, lane);
+      if (held !== undefined) lanes.push(held);
+    }
+    return lanes;
+  }
+
+  /** Drives on what a dead replica drove; a start of the only service begins a new epoch of it. */
+  async #takeOver(api: string, held: HeldLane, signal: AbortSignal): Promise<void> {
+    const { record, lane } = held;
+    if (record.job === null || this.#drivers.has(record.job)) return;
+    const anew = this.#options.alone && !this.#adopted.has(api);
+    if (!anew && !this.#watch.mayTakeOver(lane, record)) return;
+    const spec = await this.#active.spec(api, record.job);
+    if (spec === undefined) return;
+    const { epoch, keep } = anew ? { epoch: record.epoch + 1, keep: {} } : record;
+    await this.#own(spec, held, { ...record, epoch, keep, stop: anew ? false : record.stop }, signal);
+  }
+
+  /** Free lanes go to waiting jobs. */
+  async #grant(api: string, waiting: readonly JobSpec[], signal: AbortSignal): Promise<void> {
+    const left = [...waiting];
+    for (let lane = 0; lane < this.#options.lanes && left.length > 0; lane += 1) {
+      const held = await readLane(this.#deps.store, api, lane);
+      const record = held?.record ?? EMPTY_LANE;
+      if (record.job !== null) continue;
+      const epoch = record.epoch + 1;
+      const [next] = left.sort(byGrant(epoch));
+      if (next === undefined) return;
+      left.splice(left.indexOf(next), 1);
+      if (this.#drivers.has(next.job)) continue;
+      const granted = { ...record, epoch, job: next.job, keep: {}, hand: 1, stop: false };
+      await this.#own(next, held ?? { lane, record, version: undefined }, granted, signal);
+    }
+  }
+
+  /** Puts our name on the lane; if nobody was faster, drives the job. */
+  async #own(
+    spec: JobSpec,
+    held: Omit<HeldLane, "version"> & { readonly version: string | undefined },
+    record: LaneRecord,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { store } = this.#deps;
+    const { term, beat, writes } = held.record;
+    const ours = { ...record, owner: this.#options.id, term: term + 1, beat: beat + 1, writes: writes + 1 };
+    const won = await swapLane(store, spec.api, held.lane, ours, held.version);
+    // A lost swap may be our own whose answer was lost; then the next look finds our name and a beat that stands still.
+    if (won === undefined) return;
+    this.#start(spec, won, signal);
+  }
+
+  #start(spec: JobSpec, held: HeldLane, signal: AbortSignal): void {
+    const { store, log } = this.#deps;
+    const driver = new Driver(this.#deps, spec, new LaneLease(store, spec.api, held));
+    const ended = driver
+      .run(signal)
+      .catch((error: unknown) => {
+        if (signal.aborted) return;
+        if (error instanceof Deposed) log.info({ job: spec.job, err: error }, "another replica drives on");
+        else if (error instanceof Error && ["Stalled", "StoreBroken"].includes(error.name))
+          this.#options.onFatal(error);
+        else log.warn({ job: spec.job, err: error }, "a driver ended; the job is taken up again");
+      })
+      .finally(() => {
+        this.#drivers.delete(spec.job);
+        this.#wake.call();
+      });
+    this.#drivers.set(spec.job, { driver, ended });
+  }
+}

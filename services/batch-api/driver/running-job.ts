@@ -1,0 +1,129 @@
+import type { GenerationName, PoolWorker } from "../../backends/worker-pool.ts";
+import { jobKeys } from "../../protocol/keys.ts";
+import type { JobSpec } from "../../protocol/jobs.ts";
+import { encodeLine, type OutcomeLine, type VerdictLine } from "../../protocol/ledger.ts";
+import { Beats } from "./beats.ts";
+import type { DriverDeps } from "./context.ts";
+import type { JobState } from "./job-state.ts";
+import type { LaneLease } from "./lane-lease.ts";
+import { LedgerReader } from "./ledger-reader.ts";
+import { PoolWatch } from "./pool-watch.ts";
+import { Rate } from "./rate.ts";
+import { SendBook } from "./send-book.ts";
+import { SplitReader } from "./split-reader.ts";
+
+/** A failed attempt is tried again after 0.1 s, 0.2 s, 0.4 s, … at most a lease. */
+const RETRY_FIRST_MS = 100;
+
+/** All that a driver knows of the job that it drives, for as long as it holds the lane. */
+export class RunningJob {
+  readonly deps: DriverDeps;
+  readonly spec: JobSpec;
+  readonly lease: LaneLease;
+  readonly state: JobState;
+  readonly splits: SplitReader;
+  readonly ledgers: LedgerReader;
+  readonly sends = new SendBook();
+  readonly beats = new Beats();
+  readonly poolWatch = new PoolWatch();
+  readonly rate: Rate;
+  /** When each worker's ledger was last seen to grow, monotonic milliseconds. */
+  readonly grownAtMs = new Map<string, number>();
+  poolWorkers: readonly PoolWorker[] = [];
+  /** Workers that their pool saw end. */
+  readonly endedWorkers = new Set<string>();
+  splitFailure: string | undefined;
+  resends = 0;
+  generationsStarted = 0;
+  /** Bytes of this term's verdict object. */
+  #verdictBytes = 0;
+  #stopAsked = false;
+  #stopCheckedAtMs = -Infinity;
+  #timeCheckedAtMs = -Infinity;
+  #timedOut = false;
+  #outcomes = 0;
+  #outcomeSeconds = 0;
+
+  constructor(deps: DriverDeps, spec: JobSpec, lease: LaneLease, state: JobState) {
+    this.deps = deps;
+    this.spec = spec;
+    this.lease = lease;
+    this.state = state;
+    this.rate = new Rate(deps.clock);
+    this.splits = new SplitReader(deps.store, spec.api, spec.job, spec.input.batch_size);
+    this.ledgers = new LedgerReader({
+      store: deps.store,
+      api: spec.api,
+      job: spec.job,
+      attempts: spec.attempts,
+      itemsOf: (batch) => this.splits.itemsOf(batch),
+      onOutcome: (_key, line) => {
+        this.#noteOutcome(line);
+      },
+    });
+  }
+
+  get leaseMs(): number {
+    return this.deps.queue.leaseSeconds * 1000;
+  }
+
+  generationName(generation: number): GenerationName {
+    const { api, job } = this.spec;
+    return { api, job, lane: this.lease.lane, epoch: this.lease.record.epoch, generation };
+  }
+
+  /** Appends a verdict, durable before anything follows from it. */
+  async writeVerdict(line: VerdictLine): Promise<void> {
+    const bytes = Buffer.from(encodeLine(line));
+    const key = jobKeys(this.spec.api, this.spec.job).verdict(this.lease.record.term, 0);
+    await this.deps.store.append(key, bytes, this.#verdictBytes);
+    this.#verdictBytes += bytes.length;
+    this.ledgers.addVerdict(line);
+    this.#noteFailedAttempt(line);
+  }
+
+  /** A stop that was asked for through any replica; looked up when woken and each third of a lease. */
+  async stopAsked(): Promise<boolean> {
+    const nowMs = this.deps.clock.monotonicMs();
+    if (this.#stopAsked || nowMs - this.#stopCheckedAtMs < this.leaseMs / 3) return this.#stopAsked;
+    this.#stopCheckedAtMs = nowMs;
+    this.#stopAsked = (await this.deps.store.size(jobKeys(this.spec.api, this.spec.job).stop)) !== undefined;
+    return this.#stopAsked;
+  }
+
+  lookForStop(): void {
+    this.#stopCheckedAtMs = -Infinity;
+  }
+
+  /** The job's time is over by the store's clock; waiting counts. */
+  async timedOut(): Promise<boolean> {
+    const { timeout_seconds: timeoutSeconds, accepted_at: acceptedAt } = this.spec;
+    if (timeoutSeconds === null || this.#timedOut) return this.#timedOut;
+    const nowMs = this.deps.clock.monotonicMs();
+    if (nowMs - this.#timeCheckedAtMs < Math.min(1000, this.leaseMs / 3)) return false;
+    this.#timeCheckedAtMs = nowMs;
+    this.#timedOut = (await this.deps.store.now()) - acceptedAt >= timeoutSeconds * 1000;
+    return this.#timedOut;
+  }
+
+  noteSplit(): void {
+    this.deps.log.info({ job: this.spec.job, batches: this.splits.batches }, "split grew");
+  }
+
+  /** Mean seconds of a batch in its handler; undefined before the first outcome. */
+  secondsPerBatch(): number | undefined {
+    return this.#outcomes === 0 ? undefined : this.#outcomeSeconds / this.#outcomes;
+  }
+
+  #noteOutcome(line: OutcomeLine): void {
+    this.#outcomes += 1;
+    this.#outcomeSeconds += line.seconds;
+    if (line.result === "none") this.#noteFailedAttempt(line);
+  }
+
+  #noteFailedAttempt(line: Pick<VerdictLine, "batch" | "attempt">): void {
+    if (this.ledgers.fold.isSettled(line.batch) || this.sends.attempt(line.batch) > line.attempt) return;
+    const waitMs = Math.min(this.leaseMs, RETRY_FIRST_MS * 2 ** (line.attempt - 1));
+    this.sends.retries.set(line.batch, this.deps.clock.monotonicMs() + waitMs);
+  }
+}
