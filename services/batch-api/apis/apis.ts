@@ -1,0 +1,219 @@
+/** APIs as objects in the store: their versions, their code, and which version new jobs get. */
+import { EnvironmentFailed } from "../../backends/environments.ts";
+import type { Environments } from "../../backends/environments.ts";
+import type { ObjectStore } from "../../backends/object-store.ts";
+import { ProjectInvalid, readArchive, sha256Hex } from "../../backends/project-files.ts";
+import type { ProjectFiles } from "../../backends/project-files.ts";
+import { readProjectSpec } from "../../backends/project-spec.ts";
+import { apiNameFault, isReservedApiName } from "../../protocol/api-names.ts";
+import type { ApiSpec } from "../../protocol/api-spec.ts";
+import { JOB_FORMAT } from "../../protocol/jobs.ts";
+import type { ApiVersion, CurrentVersion } from "../../protocol/jobs.ts";
+import { API_PREFIX, apiKeys } from "../../protocol/keys.ts";
+import { LEDGER_FORMAT } from "../../protocol/ledger.ts";
+import { Problem } from "../../protocol/problems.ts";
+import type { ApiService, ApiView, Deployed } from "./api-service.ts";
+
+export interface ApisOptions {
+  readonly store: ObjectStore;
+  readonly environments: Environments;
+  /** Stops all jobs of an API and resolves when each has its final state. */
+  readonly stopAllJobs: (api: string) => Promise<void>;
+}
+
+const VERSIONS_SHOWN = 20;
+/** Half of a git hash's usual length is enough to tell the versions of one API apart. */
+const VERSION_CHARACTERS = 12;
+
+/**
+ * Everything is read from the store at each call, so that any replica answers alike.
+ *
+ *     const apis = new Apis({ store, environments, stopAllJobs });
+ *     const { change, view } = await apis.deploy("word-count", archive, (sentence) => log(sentence));
+ */
+export class Apis implements ApiService {
+  readonly #store: ObjectStore;
+  readonly #environments: Environments;
+  readonly #stopAllJobs: (api: string) => Promise<void>;
+
+  constructor(options: ApisOptions) {
+    this.#store = options.store;
+    this.#environments = options.environments;
+    this.#stopAllJobs = options.stopAllJobs;
+  }
+
+  async list(): Promise<readonly ApiView[]> {
+    const views: ApiView[] = [];
+    for await (const api of this.#names()) {
+      const view = await this.#find(api);
+      if (view !== undefined) views.push(view);
+    }
+    return views;
+  }
+
+  async get(api: string): Promise<ApiView> {
+    const view = await this.#find(api);
+    if (view === undefined) throw noSuchApi(api);
+    return view;
+  }
+
+  async deploy(api: string, archive: Buffer, progress: (sentence: string) => void): Promise<Deployed> {
+    refuseName(api);
+    const files = await readProject(archive);
+    const spec = readSpec(files, api, progress);
+    const environment = await this.#buildEnvironment(files, spec, progress);
+    const project = sha256Hex(archive);
+    const version = versionName(spec, project, environment);
+    const keys = apiKeys(api);
+    await this.#store.put(keys.project(project), archive);
+    const record: ApiVersion = {
+      ...{ format: JOB_FORMAT, api, version, spec, project, environment },
+      ...{ worker_format: LEDGER_FORMAT, created_at: await this.#store.now() },
+    };
+    // A version that existed already keeps the time of its first deployment.
+    await this.#store.put(keys.version(version), Buffer.from(JSON.stringify(record)));
+    const change = await this.#makeCurrent(api, version);
+    return { view: await this.get(api), change };
+  }
+
+  /** Lane records stay: an epoch that began anew at 1 would meet messages of the old ones. */
+  async remove(api: string): Promise<void> {
+    const keys = apiKeys(api);
+    const keep = (key: string) => key.startsWith(keys.lanes);
+    const left = await this.#firstKey(keys.root, keep);
+    if (left === undefined) throw noSuchApi(api);
+    await this.#stopAllJobs(api);
+    await this.#store.delete(keys.current);
+    // Jobs that were accepted meanwhile; from here on no more are.
+    await this.#stopAllJobs(api);
+    // Code goes last: what a removal that was interrupted leaves can be removed by calling it again.
+    for (const prefix of [keys.active, keys.ended, keys.jobs, keys.root]) await this.#deleteAll(prefix, keep);
+  }
+
+  async *#names(): AsyncGenerator<string> {
+    let after = API_PREFIX;
+    for (;;) {
+      const { entries } = await this.#store.list(API_PREFIX, { after, limit: 1 });
+      const api = entries[0]?.key.slice(API_PREFIX.length).split("/")[0];
+      if (api === undefined) return;
+      yield api;
+      // "0" is the character after "/": greater than every key of this API, smaller than any of the next.
+      after = `${API_PREFIX}${api}0`;
+    }
+  }
+
+  async #find(api: string): Promise<ApiView | undefined> {
+    if (apiNameFault(api) !== undefined) return undefined;
+    const current = await this.#readCurrent(api);
+    if (current === undefined) return undefined;
+    const versions = await this.#versions(api);
+    const version = versions.find((candidate) => candidate.version === current.value.version);
+    if (version === undefined) return undefined;
+    const shown = versions.slice(0, VERSIONS_SHOWN).map((v) => ({ version: v.version, created_at: v.created_at }));
+    return { current: version, versions: shown };
+  }
+
+  /** Newest first. */
+  async #versions(api: string): Promise<ApiVersion[]> {
+    const versions: ApiVersion[] = [];
+    for await (const key of this.#keys(apiKeys(api).versions)) {
+      const stored = await this.#store.get(key);
+      if (stored !== undefined) versions.push(JSON.parse(stored.bytes.toString()) as ApiVersion);
+    }
+    return versions.sort((a, b) => b.created_at - a.created_at || (a.version < b.version ? -1 : 1));
+  }
+
+  async #readCurrent(api: string): Promise<{ value: CurrentVersion; version: string } | undefined> {
+    const record = await this.#store.read(apiKeys(api).current);
+    if (record === undefined) return undefined;
+    return { value: JSON.parse(record.bytes.toString()) as CurrentVersion, version: record.version };
+  }
+
+  /** Swaps until it is so: of two deployments at once the later swap wins. */
+  async #makeCurrent(api: string, version: string): Promise<Deployed["change"]> {
+    for (;;) {
+      const before = await this.#readCurrent(api);
+      if (before?.value.version === version) return "unchanged";
+      const next: CurrentVersion = { version, generation: (before?.value.generation ?? 0) + 1 };
+      const bytes = Buffer.from(JSON.stringify(next));
+      const swapped = await this.#store.swap(apiKeys(api).current, bytes, before?.version);
+      if (swapped !== undefined) return before === undefined ? "created" : "updated";
+    }
+  }
+
+  async #buildEnvironment(
+    files: ProjectFiles,
+    spec: ApiSpec,
+    progress: (sentence: string) => void,
+  ): Promise<string | null> {
+    try {
+      return await this.#environments.build(files, spec.handler.dependencies, progress);
+    } catch (error) {
+      if (!(error instanceof EnvironmentFailed)) throw error;
+      const tail = error.outputTail === "" ? "" : `\n${error.outputTail}`;
+      throw new Problem("environment_failed", error.message + tail, [], { cause: error });
+    }
+  }
+
+  async #firstKey(prefix: string, except: (key: string) => boolean): Promise<string | undefined> {
+    for await (const key of this.#keys(prefix)) if (!except(key)) return key;
+    return undefined;
+  }
+
+  async #deleteAll(prefix: string, except: (key: string) => boolean): Promise<void> {
+    for await (const key of this.#keys(prefix)) if (!except(key)) await this.#store.delete(key);
+  }
+
+  async *#keys(prefix: string): AsyncGenerator<string> {
+    let after: string | undefined;
+    do {
+      const page = await this.#store.list(prefix, after === undefined ? {} : { after });
+      for (const entry of page.entries) yield entry.key;
+      after = page.next;
+    } while (after !== undefined);
+  }
+}
+
+/** The same spec, code and environment are the same version. */
+export function versionName(spec: ApiSpec, project: string, environment: string | null): string {
+  return sha256Hex(JSON.stringify([spec, project, environment])).slice(0, VERSION_CHARACTERS);
+}
+
+function noSuchApi(api: string): Problem {
+  return new Problem(
+    "api_not_found",
+    `There is no API ${JSON.stringify(api.slice(0, 100))}; deploy it, or list those there are.`,
+  );
+}
+
+function refuseName(api: string): void {
+  const fault = apiNameFault(api, "api");
+  if (fault !== undefined) throw new Problem("project_invalid", "", [fault]);
+  if (!isReservedApiName(api)) return;
+  throw new Problem("name_reserved", `The name "${api}" is a word of the service's own addresses; choose another.`);
+}
+
+async function readProject(archive: Buffer): Promise<ProjectFiles> {
+  try {
+    return await readArchive(archive);
+  } catch (error) {
+    if (!(error instanceof ProjectInvalid)) throw error;
+    const code = error.tooLarge ? "project_too_large" : "project_invalid";
+    throw new Problem(code, error.message, [], { cause: error });
+  }
+}
+
+function readSpec(files: ProjectFiles, api: string, progress: (sentence: string) => void): ApiSpec {
+  const read = readProjectSpec(files, api);
+  if (read.kind === "missing") {
+    const detail =
+      "The project has neither millrace.yaml nor cortex.yaml at its root; add a millrace.yaml with name and handler.";
+    throw new Problem("project_spec_missing", detail);
+  }
+  if (read.kind === "faults") {
+    const faults = read.faults.map((fault) => ({ ...fault, field: fault.field === "" ? read.file : fault.field }));
+    throw new Problem("project_spec_invalid", "", faults);
+  }
+  for (const warning of read.warnings) progress(`${read.file}: ${warning}`);
+  return read.spec;
+}
