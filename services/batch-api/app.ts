@@ -1,0 +1,92 @@
+import Fastify from "fastify";
+import type { FastifyServerOptions } from "fastify";
+import { LIMITS } from "../protocol/limits.ts";
+import { cortexRoutes } from "./dialects/cortex.ts";
+import { apiRoutes } from "./routes/apis.ts";
+import type { App, Door } from "./routes/door.ts";
+import { refuseCrossSite, refuseForeignHost, refuseWhileStarting } from "./routes/guards.ts";
+import type { AllowedHosts } from "./routes/guards.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { jobRoutes } from "./routes/jobs.ts";
+import { metricsRoutes } from "./routes/metrics.ts";
+import { answerUnknownAddresses } from "./routes/not-found.ts";
+import { describeRoutes, openapiRoute } from "./routes/openapi.ts";
+import { pageRoute } from "./routes/page.ts";
+import { replyProblem } from "./routes/problem-reply.ts";
+import { streamRoutes } from "./routes/streams.ts";
+
+export interface AppOptions extends Omit<Door, "heartbeatSeconds"> {
+  /** Which `Host` headers are answered; `loopback` where the doors are bound to this machine. */
+  readonly hosts: AllowedHosts;
+  /** Pino's options or false; default false. Requests are logged without query, headers and body. */
+  readonly logger?: FastifyServerOptions["logger"];
+  /** Shown in /openapi.json. */
+  readonly version: string;
+  /** Default 15. */
+  readonly heartbeatSeconds?: number;
+}
+
+/**
+ * Builds all doors over the services; starts nothing: the caller listens.
+ *
+ *     const app = await buildApp({ jobs, apis, metrics, clock, random, readiness, hosts: { kind: "loopback" }, version });
+ *     await app.listen({ host: "127.0.0.1", port: 8877 });
+ */
+export async function buildApp(options: AppOptions): Promise<App> {
+  const door: Door = { ...options, heartbeatSeconds: options.heartbeatSeconds ?? 15 };
+  const app: App = Fastify(serverOptions(options));
+  answerUnknownAddresses(app);
+  app.setErrorHandler(replyProblem);
+  app.addHook("onRequest", async (request, reply) => {
+    void reply.header("x-request-id", request.id).header("x-content-type-options", "nosniff");
+    refuseForeignHost(options.hosts, request);
+  });
+  app.removeAllContentTypeParsers();
+  // Answers are trusted: a compiled serializer would drop fields and cost a check for each nullable one.
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+  await describeRoutes(app, options.version);
+  metricsRoutes(app, door);
+  healthRoutes(app, door);
+  openapiRoute(app);
+  pageRoute(app, door);
+  await app.register(async (modern) => {
+    modernDoor(modern as App, door);
+  });
+  await app.register(async (cortex) => {
+    cortexRoutes(cortex as App, door);
+  });
+  await app.ready();
+  return app;
+}
+
+/** `/v1`: each group in a scope of its own, because each takes bodies of its own kind. */
+function modernDoor(app: App, door: Door): void {
+  app.addHook("onRequest", async (request) => {
+    refuseCrossSite(request);
+    refuseWhileStarting(door.readiness());
+  });
+  void app.register(async (scope) => {
+    apiRoutes(scope as App, door);
+  });
+  void app.register(async (scope) => {
+    jobRoutes(scope as App, door);
+  });
+  void app.register(async (scope) => {
+    streamRoutes(scope as App, door);
+  });
+}
+
+function serverOptions({ logger, random }: AppOptions): FastifyServerOptions {
+  return {
+    logger: logger ?? false,
+    bodyLimit: LIMITS.requestBytesMax,
+    exposeHeadRoutes: false,
+    genReqId: () => random.hex(8),
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 256 },
+    ajv: {
+      // Fastify's defaults drop unknown fields and would let a misspelt parameter pass.
+      customOptions: { removeAdditional: false, coerceTypes: true, allErrors: true, useDefaults: true },
+    },
+  };
+}

@@ -1,0 +1,27 @@
+/** An API as the modern door says it. Values of environment variables stay out: they may be secrets. */
+import type { ApiView } from "../apis/api-service.ts";
+import { isoTime } from "./job-wire.ts";
+
+export function apiPath(api: string): string {
+  return `/v1/apis/${encodeURIComponent(api)}`;
+}
+
+export function apiToWire(view: ApiView) {
+  const { api, version, spec, created_at } = view.current;
+  return {
+    name: api,
+    version,
+    created_at: isoTime(created_at),
+    handler: spec.handler,
+    compute: spec.compute,
+    config: spec.config,
+    env_names: Object.keys(spec.env),
+    workers: spec.workers,
+    batch_size: spec.batch_size,
+    attempts: spec.attempts,
+    isolate: spec.isolate,
+    batch_timeout: spec.batch_timeout_seconds,
+    versions: view.versions.map((one) => ({ version: one.version, created_at: isoTime(one.created_at) })),
+    links: { self: apiPath(api), jobs: `${apiPath(api)}/jobs`, cortex: `/${encodeURIComponent(api)}` },
+  };
+}
