@@ -10,6 +10,9 @@ import { listenAlone } from "./service-socket.ts";
 /** Requests of one connection that may be in work; more are not read before one of them is answered. */
 const REQUESTS_MAX = 256;
 
+/** One answer carries no more messages, whatever was asked. */
+const MESSAGES_MAX = 100_000;
+
 export interface ServeQueueOptions {
   /** Path of the socket; see `serviceSocketPath`. */
   readonly path: string;
@@ -63,7 +66,7 @@ class WorkerConnection {
     this.socket = socket;
     this.options = options;
     socket.on("data", (chunk) => {
-      this.read(chunk as Buffer);
+      this.read(chunk);
     });
     socket.on("drain", () => {
       this.resumeWhenIdle();
@@ -106,12 +109,18 @@ class WorkerConnection {
   private async answer(frame: QueueFrame, request: QueueRequest): Promise<void> {
     const { queue } = this.options;
     if (request.op === "receive") {
-      const { lane, messagesMax, waitSeconds } = request;
+      const { lane, waitSeconds } = request;
+      const messagesMax = Math.min(request.messagesMax, MESSAGES_MAX);
       const deliveries = await queue.receive(lane, { messagesMax, waitSeconds, signal: this.ended.signal });
       const held = this.heldIn(lane);
       for (const { receipt } of deliveries) held.add(receipt);
       if (this.ended.signal.aborted) return this.releaseAll(); // it ended while the answer was on its way
-      const { head, body } = packDeliveries(deliveries);
+      const { head, body, rest } = packDeliveries(deliveries);
+      if (rest.length > 0)
+        await this.handBack(
+          lane,
+          rest.map(({ receipt }) => receipt),
+        );
       this.write(frame.request, head, body);
     } else if (request.op === "send") {
       this.write(frame.request, { rest: await queue.send(request.lane, unpackMessages(request.tables, frame.body)) });
@@ -122,11 +131,19 @@ class WorkerConnection {
     } else if (request.op === "probe") {
       await queue.probe(request.lane);
       this.write(frame.request, {});
+    } else if (request.op === "release") {
+      await this.handBack(request.lane, request.receipts);
+      this.write(frame.request, {});
     } else {
       this.drop(request.lane, request.receipts);
-      await queue[request.op](request.lane, request.receipts);
+      await queue.ack(request.lane, request.receipts);
       this.write(frame.request, {});
     }
+  }
+
+  private async handBack(lane: number, receipts: readonly string[]): Promise<void> {
+    this.drop(lane, receipts);
+    await this.options.queue.release(lane, receipts);
   }
 
   private write(request: number, head: unknown, body?: Buffer): void {

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { Socket } from "node:net";
 import type { Message } from "../protocol/messages.ts";
 import type { BatchQueue, Delivery, ReceiveOptions } from "./batch-queue.ts";
@@ -60,7 +59,8 @@ export class SocketQueue implements BatchQueue {
 
   async receive(lane: number, { messagesMax, waitSeconds }: ReceiveOptions): Promise<readonly Delivery[]> {
     if (!(messagesMax >= 1)) throw new RangeError(`messagesMax is ${String(messagesMax)}: it must be at least 1`);
-    const { head, body } = await this.connection.ask({ op: "receive", lane, messagesMax, waitSeconds });
+    const most = Math.min(Math.trunc(messagesMax), Number.MAX_SAFE_INTEGER);
+    const { head, body } = await this.connection.ask({ op: "receive", lane, messagesMax: most, waitSeconds });
     return unpackDeliveries(head as ReceiveAnswer, body);
   }
 
@@ -96,11 +96,16 @@ export class QueueConnection {
   private readonly pending = new Map<number, Pending>();
   private requests = 0;
   private ended = false;
+  /** Requests that wait until the socket takes more. */
+  private readonly writers: (() => void)[] = [];
 
   constructor(socket: Socket) {
     this.socket = socket;
     socket.on("data", (chunk) => {
-      this.read(chunk as Buffer);
+      this.read(chunk);
+    });
+    socket.on("drain", () => {
+      this.wakeWriters();
     });
     socket.on("error", () => undefined); // `close` follows and is what counts
     this.closed = new Promise((resolve) => {
@@ -108,15 +113,14 @@ export class QueueConnection {
         this.ended = true;
         for (const { fail } of this.pending.values()) fail(closedError());
         this.pending.clear();
+        this.wakeWriters();
         resolve();
       });
     });
   }
 
   async ask(head: QueueRequest | { readonly hello: WorkerHello }, body?: Buffer): Promise<QueueFrame> {
-    while (this.socket.writableNeedDrain && !this.ended) {
-      await Promise.race([once(this.socket, "drain"), this.closed]);
-    }
+    while (this.socket.writableNeedDrain && !this.ended) await this.writable();
     if (this.ended) throw closedError();
     const request = this.requests;
     this.requests = (request + 1) % REQUEST_NUMBERS;
@@ -128,6 +132,15 @@ export class QueueConnection {
 
   end(): void {
     this.socket.destroy();
+  }
+
+  /** Resolves when the socket takes more, or is closed. */
+  private writable(): Promise<void> {
+    return new Promise((resolve) => this.writers.push(resolve));
+  }
+
+  private wakeWriters(): void {
+    for (const wake of this.writers.splice(0)) wake();
   }
 
   private read(chunk: Buffer): void {

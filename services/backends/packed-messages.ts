@@ -15,14 +15,17 @@ interface PackHead {
   readonly epoch: number;
 }
 
-/** Every field of a batch message is packed; a new one does not compile before it is. */
 type PackedField = "kind" | "format" | "job" | "epoch" | "batch" | "attempt" | "first_item" | "pointer" | "alone";
-const EVERY_FIELD_IS_PACKED: Exclude<keyof BatchMessage, PackedField> extends never ? true : never = true;
+/** A batch message, every field of which is packed: a field that is added there does not compile before it is added here. */
+type PackableMessage = Exclude<keyof BatchMessage, PackedField> extends never ? BatchMessage : never;
 
 const ALONE = 1;
 const OTHER = 2;
 /** The pointer's item count is not the sum over its spans, and stands on its own. */
 const ITEMS_APART = 4;
+
+/** Field names and punctuation of a source as JSON. */
+const SOURCE_BYTES = 40;
 
 /** A varint of 2^53 - 1 takes eight bytes. */
 const VARINT_BYTES_MAX = 8;
@@ -45,6 +48,8 @@ export class MessagePack {
   private end: number;
   /** Where the last read ended: the offset of the next message. */
   private cursor = 0;
+  /** About how many bytes the tables take as JSON. */
+  private tableBytes = 0;
 
   constructor(bytesExpected = 1024) {
     this.heads = [];
@@ -75,6 +80,11 @@ export class MessagePack {
     return this.cursor;
   }
 
+  /** About how many bytes it takes on a wire, tables included. */
+  get wireBytes(): number {
+    return this.end + this.tableBytes;
+  }
+
   get tables(): PackTables {
     return { heads: this.heads, sources: this.sources, others: this.others };
   }
@@ -91,7 +101,7 @@ export class MessagePack {
 
   append(message: Message): number {
     const offset = this.end;
-    if (message.kind === "batch" && EVERY_FIELD_IS_PACKED && isPackable(message)) this.appendBatch(message);
+    if (message.kind === "batch" && isPackable(message)) this.appendBatch(message);
     else {
       this.reserve(1 + VARINT_BYTES_MAX);
       this.buffer[this.end++] = OTHER;
@@ -125,7 +135,7 @@ export class MessagePack {
     return { kind: "batch", format: MESSAGE_FORMAT, job, epoch, batch, attempt, first_item, pointer, alone: true };
   }
 
-  private appendBatch(message: BatchMessage): void {
+  private appendBatch(message: PackableMessage): void {
     const { spans, items } = message.pointer;
     this.reserve(1 + VARINT_BYTES_MAX * (6 + 4 * spans.length));
     let itemsInSpans = 0;
@@ -168,6 +178,7 @@ export class MessagePack {
     if (index !== undefined && found?.etag === span.etag && found.format === span.format) return index;
     const added = this.sources.push({ uri: span.uri, etag: span.etag, format: span.format }) - 1;
     this.sourceIndexes.set(span.uri, added);
+    this.tableBytes += span.uri.length + span.etag.length + SOURCE_BYTES;
     return added;
   }
 

@@ -16,7 +16,7 @@ export interface QueueFrame {
 const LENGTH_BYTES = 4;
 const FIXED_BYTES = 8;
 
-/** A million packed messages over one source, or some ten thousand over as many: more is garbage. */
+/** Answers end at a quarter of this, unless one message alone is longer; more is garbage. */
 export const QUEUE_FRAME_BYTES_MAX = 64 * 1024 * 1024;
 
 const NO_BODY = Buffer.alloc(0);

@@ -12,6 +12,9 @@ export interface WorkerHello {
   readonly incarnation: string;
 }
 
+/** An answer is not made longer than about this: batches over thousands of small files are long. */
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
+
 /** Heads of the requests; messages travel packed in the body. */
 export type QueueRequest =
   | { readonly op: "receive"; readonly lane: number; readonly messagesMax: number; readonly waitSeconds: number }
@@ -41,17 +44,17 @@ export function readHello(head: unknown): WorkerHello {
 
 export function readRequest(head: unknown): QueueRequest {
   const request = fields(head);
-  const lane = count(request["lane"]);
+  const lane = count(request.lane);
   const { op } = request;
   switch (op) {
     case "receive": {
-      const messagesMax = count(request["messagesMax"]);
+      const messagesMax = count(request.messagesMax);
       const { waitSeconds } = request;
       if (messagesMax < 1 || typeof waitSeconds !== "number") throw new QueueRequestError("receive: wrong limits");
       return { op, lane, messagesMax, waitSeconds };
     }
     case "send": {
-      const { heads, sources, others } = fields(request["tables"]);
+      const { heads, sources, others } = fields(request.tables);
       if (!Array.isArray(heads) || !Array.isArray(sources) || !Array.isArray(others)) {
         throw new QueueRequestError("send: no tables");
       }
@@ -89,15 +92,25 @@ export function unpackMessages(tables: PackTables, body: Buffer): Message[] {
   }
 }
 
+/** An answer with as many deliveries as fit well into a frame, at least one; the others are `rest`. */
 export function packDeliveries(deliveries: readonly Delivery[]): {
   readonly head: ReceiveAnswer;
   readonly body: Buffer;
+  readonly rest: readonly Delivery[];
 } {
-  const pack = packMessages(deliveries.map(({ message }) => message));
-  const receipts = deliveries.map(({ receipt }) => receipt);
-  const first = deliveries.every((delivery) => delivery.deliveries === 1);
-  const counts = first ? {} : { deliveries: deliveries.map((delivery) => delivery.deliveries) };
-  return { head: { receipts, ...counts, tables: pack.tables }, body: pack.bytes };
+  const pack = new MessagePack(64 + 32 * deliveries.length);
+  const receipts: string[] = [];
+  const counts: number[] = [];
+  let first = true;
+  for (const { message, receipt, deliveries: count } of deliveries) {
+    if (pack.wireBytes > ANSWER_BYTES_MAX) break;
+    pack.append(message);
+    receipts.push(receipt);
+    counts.push(count);
+    first &&= count === 1;
+  }
+  const head = { receipts, ...(first ? {} : { deliveries: counts }), tables: pack.tables };
+  return { head, body: pack.bytes, rest: deliveries.slice(receipts.length) };
 }
 
 export function unpackDeliveries({ receipts, deliveries, tables }: ReceiveAnswer, body: Buffer): Delivery[] {
