@@ -72,12 +72,12 @@ export class FilesDataset implements Dataset {
       const wanted = range.end - range.start;
       const bytes =
         into !== undefined && into.length >= wanted ? into.subarray(0, wanted) : Buffer.allocUnsafeSlow(wanted);
-      if (etagOf(await file.stat({ bigint: true })) !== etag) throw changed(uri);
       for (let filled = 0; filled < wanted;) {
         const { bytesRead } = await file.read(bytes, filled, wanted - filled, range.start + filled);
         if (bytesRead === 0) throw changed(uri);
         filled += bytesRead;
       }
+      // Once is enough, and after the read: a file that is now as it was listed was so all the time.
       if (etagOf(await file.stat({ bigint: true })) !== etag) throw changed(uri);
       return bytes;
     } catch (error) {

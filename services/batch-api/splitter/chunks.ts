@@ -1,4 +1,4 @@
-/** Reads one object from an offset to its end in chunks, one chunk ahead of its reader, into two buffers by turns. */
+/** Reads one object from an offset to its end in chunks, some chunks ahead of its reader, into a few buffers by turns. */
 
 /** Answers `[start, end)` of the object, in `into` or anywhere else; from elsewhere it is copied there. */
 export type ReadRange = (start: number, end: number, into: Buffer) => Promise<Buffer>;
@@ -15,9 +15,10 @@ export class ChunkReader {
   readonly #read: ReadRange;
   readonly #size: number;
   readonly #buffers: readonly Buffer[];
+  /** Reads under way, first chunk first: at most one fewer than buffers, as the reader looks at one. */
+  readonly #ahead: Promise<Fetched>[] = [];
   #turn = 0;
   #offset: number;
-  #ahead: Promise<Fetched> | undefined;
 
   constructor(read: ReadRange, size: number, offset: number, buffers: readonly Buffer[]) {
     this.#read = read;
@@ -28,34 +29,37 @@ export class ChunkReader {
 
   /** The next chunk, valid until the next call; undefined at the object's end. Throws what reading threw. */
   async next(): Promise<Chunk | undefined> {
-    const fetched = await (this.#ahead ?? this.#fetch());
-    this.#ahead = undefined;
-    if (fetched === undefined) return undefined;
-    if (fetched.kind === "fault") throw fetched.fault;
-    this.#ahead = this.#fetch();
-    return fetched.chunk;
+    this.#fetch();
+    const fetched = await this.#ahead.shift();
+    if (fetched?.kind === "fault") throw fetched.fault;
+    return fetched?.chunk;
   }
 
-  /** Waits for the read ahead to be through, so that its buffer is free. */
+  /** Waits for the reads under way, so that the buffers are free. */
   async close(): Promise<void> {
-    await this.#ahead;
-    this.#ahead = undefined;
+    await Promise.all(this.#ahead);
+  }
+
+  #fetch(): void {
+    while (this.#ahead.length < this.#buffers.length - 1) {
+      const into = this.#buffers[this.#turn];
+      if (this.#offset >= this.#size || into === undefined) return;
+      this.#turn = (this.#turn + 1) % this.#buffers.length;
+      const base = this.#offset;
+      const end = Math.min(this.#size, base + into.length);
+      this.#offset = end;
+      this.#ahead.push(this.#fetched(base, end, into));
+    }
   }
 
   /** Never rejects: a fault waits for the reader that asks for the chunk. */
-  #fetch(): Promise<Fetched> | undefined {
-    const into = this.#buffers[this.#turn];
-    if (this.#offset >= this.#size || into === undefined) return undefined;
-    this.#turn = (this.#turn + 1) % this.#buffers.length;
-    const base = this.#offset;
-    const end = Math.min(this.#size, base + into.length);
-    this.#offset = end;
-    return this.#read(base, end, into).then(
-      (bytes) => {
-        if (bytes.buffer !== into.buffer) bytes.copy(into);
-        return { kind: "chunk", chunk: { bytes: into.subarray(0, bytes.length), base } };
-      },
-      (fault: unknown) => ({ kind: "fault", fault }),
-    );
+  async #fetched(base: number, end: number, into: Buffer): Promise<Fetched> {
+    try {
+      const bytes = await this.#read(base, end, into);
+      if (bytes.buffer !== into.buffer) bytes.copy(into);
+      return { kind: "chunk", chunk: { bytes: into.subarray(0, bytes.length), base } };
+    } catch (fault) {
+      return { kind: "fault", fault };
+    }
   }
 }

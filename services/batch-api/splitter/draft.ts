@@ -5,13 +5,6 @@ import { SPLIT_FORMAT } from "../../protocol/pointers.ts";
 import type { Source, SplitFile } from "../../protocol/pointers.ts";
 import type { Place } from "./staged.ts";
 
-/** Whole items of one object, in a row. */
-export interface CutSpan {
-  readonly start: number;
-  readonly end: number;
-  readonly items: number;
-}
-
 export class Draft {
   readonly split: number;
   readonly #firstBatch: number;
@@ -53,24 +46,24 @@ export class Draft {
     return this.#firstItem + this.#items;
   }
 
-  /** Appends items to the batch that is being filled. `source` is the same reference for spans of one object. */
-  add(source: Source, span: CutSpan): void {
+  /** Appends whole items of one object to the batch in work. `source` is the same reference for all spans of an object. */
+  add(source: Source, start: number, end: number, items: number): void {
     if (source !== this.#latest) {
       this.#sources.push(source);
       this.#latest = source;
     }
-    this.#batchBytes += span.end - span.start;
+    this.#batchBytes += end - start;
     if (this.#batchBytes > LIMITS.frameBytesMax) {
       throw new DatasetError(
         "unsupported",
         source.uri,
-        `${source.uri}: the batch of ${String(this.batchItems + span.items)} items that ends at byte ${String(span.end)} ` +
+        `${source.uri}: the batch of ${String(this.batchItems + items)} items that ends at byte ${String(end)} ` +
           `has more than ${String(LIMITS.frameBytesMax)} bytes; lower batch_size`,
       );
     }
-    this.#batch.push(this.#sources.length - 1, span.start, span.end, span.items);
-    this.batchItems += span.items;
-    this.#items += span.items;
+    this.#batch.push(this.#sources.length - 1, start, end, items);
+    this.batchItems += items;
+    this.#items += items;
   }
 
   /** The batch is full, or the input ends; an empty one is none. */

@@ -5,8 +5,6 @@ import type { Cutter } from "./cutter.ts";
 
 interface LinesExports {
   readonly cut: (at: number, to: number, wanted: number) => number;
-  readonly seen: { value: number };
-  readonly left: { readonly value: number };
 }
 
 /** The little of it that is used here; the Node types leave it to the browser's. */
@@ -19,42 +17,51 @@ declare const WebAssembly: {
 const PAGE_BYTES = 65_536;
 /** The scan reads whole blocks, beyond the chunk's end. */
 const SLACK_BYTES = 64;
-const SLOTS = 2;
+const SLOTS = 4;
+/** The scanner's state stands before the slots: whether the line in progress is solid, and how many lines were missing. */
+const STATE_BYTES = 64;
 
 let compiled: object | undefined;
 
-/** Two buffers to read chunks into, in the scanner's own memory, so that nothing is copied. */
+/** A few buffers to read chunks into, in the scanner's own memory, so that nothing is copied. */
 export class LineScanner {
+  readonly chunkBytes: number;
   readonly buffers: readonly Buffer[];
-  readonly #exports: LinesExports;
+  readonly #cut: LinesExports["cut"];
+  readonly #state: Uint32Array;
 
   constructor(chunkBytes: number) {
+    this.chunkBytes = chunkBytes;
     const slotBytes = chunkBytes + SLACK_BYTES;
-    const memory = new WebAssembly.Memory({ initial: Math.ceil((SLOTS * slotBytes) / PAGE_BYTES) });
+    const pages = Math.ceil((STATE_BYTES + SLOTS * slotBytes) / PAGE_BYTES);
+    const memory = new WebAssembly.Memory({ initial: pages });
     compiled ??= new WebAssembly.Module(Buffer.from(LINES_WASM, "base64"));
-    const instance = new WebAssembly.Instance(compiled, { m: { memory } });
-    this.#exports = instance.exports as LinesExports;
-    this.buffers = Array.from({ length: SLOTS }, (_, slot) => Buffer.from(memory.buffer, slot * slotBytes, chunkBytes));
+    const { exports } = new WebAssembly.Instance(compiled, { m: { memory } });
+    this.#cut = (exports as LinesExports).cut;
+    this.#state = new Uint32Array(memory.buffer, 0, 2);
+    this.buffers = Array.from({ length: SLOTS }, (_, slot) =>
+      Buffer.from(memory.buffer, STATE_BYTES + slot * slotBytes, chunkBytes),
+    );
   }
 
   /** Whether the line in progress holds anything but white space. */
   get seen(): boolean {
-    return this.#exports.seen.value === 1;
+    return this.#state[0] === 1;
   }
 
   set seen(seen: boolean) {
-    this.#exports.seen.value = seen ? 1 : 0;
+    this.#state[0] = seen ? 1 : 0;
   }
 
   /** Index after the end of the wanted-th non-blank line from `from` on, or the chunk's length. Chunks in `buffers` only. */
   cut(chunk: Buffer, from: number, wanted: number): number {
     const address = chunk.byteOffset;
-    return this.#exports.cut(address + from, address + chunk.length, wanted) - address;
+    return this.#cut(address + from, address + chunk.length, wanted) - address;
   }
 
   /** Lines that the last `cut` wanted and did not find. */
   get left(): number {
-    return this.#exports.left.value;
+    return this.#state[1] ?? 0;
   }
 }
 

@@ -6,7 +6,7 @@ import { ChunkReader } from "./chunks.ts";
 import type { Chunk, ReadRange } from "./chunks.ts";
 import { cutterFor } from "./cutter.ts";
 import type { Cutter } from "./cutter.ts";
-import type { CutSpan } from "./draft.ts";
+import type { Draft } from "./draft.ts";
 import { formatOf } from "./format.ts";
 import type { LineScanner } from "./lines.ts";
 import type { Place } from "./staged.ts";
@@ -36,16 +36,6 @@ export class ObjectCut {
     return (this.#source ??= { uri: this.#object.uri, etag: this.#object.etag, format: this.#format });
   }
 
-  /** The items that ended since `begin`. */
-  get span(): CutSpan {
-    const { start, end, items } = this.#started;
-    return { start, end, items };
-  }
-
-  get items(): number {
-    return this.#cutter?.items ?? 0;
-  }
-
   /** Where the scan stands. */
   get place(): Place {
     return { ...this.#place, offset: this.#offset, format: this.#format };
@@ -68,26 +58,42 @@ export class ObjectCut {
     return this.#chunk !== undefined;
   }
 
-  /** Scans what is loaded until `wanted` more items have ended, or all of it. Throws `DatasetError`. */
-  take(wanted: number): void {
+  /** Cuts what is loaded into batches, until it is through or the draft holds so many. Throws `DatasetError`. */
+  take(draft: Draft, batchSize: number, batchesMax: number): void {
     const { bytes, base } = this.#chunk ?? { bytes: Buffer.alloc(0), base: 0 };
-    this.#named(() => {
-      this.#at = this.#started.take(bytes, base, this.#at, wanted);
-    });
-    this.#offset = base + this.#at;
+    const cutter = this.#started;
+    let at = this.#at;
+    try {
+      while (at < bytes.length && draft.batches < batchesMax) {
+        at = cutter.take(bytes, base, at, batchSize - draft.batchItems - cutter.items);
+        if (cutter.items + draft.batchItems < batchSize) continue;
+        this.#fill(draft, cutter, base + at);
+        draft.closeBatch();
+      }
+    } catch (error) {
+      throw this.#named(error);
+    }
+    this.#at = at;
+    this.#offset = base + at;
   }
 
-  /** The next span begins where the scan stands. */
-  begin(): void {
-    this.#started.begin(this.#offset);
+  /** The object is through, which may end one more item. Throws `DatasetError`. */
+  finish(draft: Draft, batchSize: number): void {
+    const { size } = this.#object;
+    try {
+      this.#started.finish(size);
+    } catch (error) {
+      throw this.#named(error);
+    }
+    this.#offset = size;
+    this.#fill(draft, this.#started, size);
+    if (draft.batchItems === batchSize) draft.closeBatch();
   }
 
-  /** The object is through; one more item may have ended. Throws `DatasetError`. */
-  finish(): void {
-    this.#named(() => {
-      this.#started.finish(this.#object.size);
-    });
-    this.#offset = this.#object.size;
+  /** Moves the items that were cut into the batch; the next span begins at `offset`. */
+  #fill(draft: Draft, cutter: Cutter, offset: number): void {
+    if (cutter.items > 0) draft.add(this.source, cutter.start, cutter.end, cutter.items);
+    cutter.begin(offset);
   }
 
   async close(): Promise<void> {
@@ -105,13 +111,9 @@ export class ObjectCut {
     return formatOf(chunk.bytes, chunk.bytes.length === this.#object.size);
   }
 
-  #named(cut: () => void): void {
-    try {
-      cut();
-    } catch (error) {
-      if (!(error instanceof JsonShapeError)) throw error;
-      const { uri } = this.#object;
-      throw new DatasetError("unsupported", uri, `${uri} cannot be cut into items: ${error.message}`, { cause: error });
-    }
+  #named(error: unknown): unknown {
+    if (!(error instanceof JsonShapeError)) return error;
+    const { uri } = this.#object;
+    return new DatasetError("unsupported", uri, `${uri} cannot be cut into items: ${error.message}`, { cause: error });
   }
 }
