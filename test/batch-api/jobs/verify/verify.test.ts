@@ -1,0 +1,251 @@
+import { describe, expect, it } from "vitest";
+import { MemoryStore } from "../../../../services/backends/object-store.memory.ts";
+import type { ObjectStore } from "../../../../services/backends/object-store.ts";
+import { CHECKS, verifyJob } from "../../../../services/batch-api/jobs/verify/verify.ts";
+import { encodeStored } from "../../../../services/batch-api/jobs/stored.ts";
+import { apiKeys, jobKeys } from "../../../../services/protocol/keys.ts";
+import { encodeLine } from "../../../../services/protocol/ledger.ts";
+import { anEndedJob, aRunningJob, JOB, LEDGER_A, WORKER_A, WORKER_B } from "../../../support/a-job.ts";
+import { StepClock } from "../support.ts";
+
+const KEYS = jobKeys(JOB.api, JOB.job);
+const API = apiKeys(JOB.api);
+const [LEDGER_OF_A, LEDGER_OF_B] = [KEYS.ledger(WORKER_A, 0), KEYS.ledger(WORKER_B, 0)];
+const ERRORS = KEYS.part("errors-00000000.ndjson");
+
+async function broken(store: ObjectStore): Promise<readonly string[]> {
+  const { checks } = await verifyJob(store, JOB.api, JOB.job);
+  return checks.flatMap(({ name, findings }) => findings.map(({ problem }) => `${name}: ${problem}`));
+}
+
+/** Puts other bytes in an object's or a log's place, as no code of ours can. */
+async function rewrite(store: ObjectStore, key: string, change: (text: string) => string): Promise<void> {
+  const before = (await store.get(key))?.bytes.toString() ?? "";
+  const after = change(before);
+  expect(after).not.toBe(before);
+  await store.delete(key);
+  await store.put(key, Buffer.from(after));
+}
+
+async function rewriteRecord(store: ObjectStore, key: string, change: (value: object) => object): Promise<void> {
+  const found = await store.read(key);
+  const value = JSON.parse(found?.bytes.toString() ?? "{}") as object;
+  await store.swap(key, encodeStored(change(value)), found?.version);
+}
+
+const state = (store: ObjectStore, change: (value: { counts: object; at: object }) => object) =>
+  rewriteRecord(store, KEYS.state, (value) => ({ ...value, ...change(value as { counts: object; at: object }) }));
+
+const without = (line: number) => (text: string) =>
+  text
+    .split("\n")
+    .filter((_, at) => at !== line)
+    .join("\n");
+
+/** What is broken, and a piece of the sentence that must say so, under the check's name. */
+const CORRUPTIONS: readonly (readonly [string, RegExp, (store: ObjectStore) => Promise<unknown>])[] = [
+  [
+    "split files follow each other, and are full",
+    /those before it end at batch 0/,
+    (store) => rewrite(store, KEYS.split(0), (text) => text.replace('"first_item":0', '"first_item":2')),
+  ],
+  [
+    "totals are those of the split",
+    /counts 1 split files, 4 batches and 8 items/,
+    (store) => rewrite(store, KEYS.splitEnd, (text) => text.replace('"items":7', '"items":8')),
+  ],
+  [
+    "totals are those of the split",
+    /batch 1 has 1 items where the batch size is 2/,
+    (store) => rewrite(store, KEYS.split(0), (text) => text.replace("[0,4,8,2]", "[0,4,8,1]")),
+  ],
+  [
+    "batches hold the staged input once and in order",
+    /batch 2: bytes 6 to 12 .* do not lie/,
+    (store) => rewrite(store, KEYS.split(0), (text) => text.replace("[0,8,12,2]", "[0,6,12,2]")),
+  ],
+  [
+    "batches hold the staged input once and in order",
+    /4 bytes .* before batch 1 are in no batch/,
+    (store) => rewrite(store, KEYS.split(0), (text) => text.replace("[0,0,4,2],[0,4,8,2]", "[0,0,2,2],[0,6,8,2]")),
+  ],
+  [
+    "batches hold the staged input once and in order",
+    /batch 3 says 1 items, and its bytes hold 0 lines/,
+    (store) => rewrite(store, KEYS.items(0), (text) => text.replace("6", " ")),
+  ],
+  [
+    "ledgers and verdicts are whole lines of their own worker",
+    /at byte \d+ that is not JSON/,
+    (store) => rewrite(store, LEDGER_OF_A, (text) => text.replace('"ready"', "ready")),
+  ],
+  [
+    "ledgers and verdicts are whole lines of their own worker",
+    /does not begin with its worker/,
+    (store) => rewrite(store, LEDGER_OF_A, (text) => text.replace(WORKER_A, WORKER_B)),
+  ],
+  [
+    "outcomes fit their batches",
+    /says "all" with 1 of 2 items failed/,
+    (store) => rewrite(store, LEDGER_OF_A, (text) => text.replace('"failed":0', '"failed":1')),
+  ],
+  [
+    "outcomes fit their batches",
+    /a batch that the split does not have/,
+    (store) => rewrite(store, LEDGER_OF_A, (text) => text.replace('"batch":0', '"batch":9')),
+  ],
+  [
+    "a later attempt follows a failed one",
+    /batch 2 was tried a second time/,
+    (store) => rewrite(store, LEDGER_OF_B, without(3)),
+  ],
+  [
+    "deaths are charged to batches that the dead had started",
+    /charges the death of 1-1-1-bb to batch 0/,
+    (store) =>
+      store.append(
+        KEYS.verdict(1, 0),
+        Buffer.from(encodeLine({ t: "died", batch: 0, attempt: 1, worker: WORKER_B, cause: "worker_died" })),
+        0,
+      ),
+  ],
+  [
+    "sealed parts are as they were sealed",
+    /of another content/,
+    (store) => rewrite(store, KEYS.results(WORKER_A, 0), (text) => text.replace("r0", "r9")),
+  ],
+  [
+    "rows of one part do not overlap",
+    /where those before end at/,
+    (store) => rewrite(store, LEDGER_OF_A, (text) => text.replace(/"start":[1-9]\d*/, '"start":1')),
+  ],
+  [
+    "the cut lies on line ends within the logs",
+    /an acknowledged append was undone/,
+    (store) => rewrite(store, LEDGER_OF_A, (text) => text.slice(0, 200)),
+  ],
+  [
+    "the cut lies on line ends within the logs",
+    /not at the end of a line/,
+    (store) => rewrite(store, KEYS.cut, (text) => text.replace(/:(\d+)\}/, ":100}")),
+  ],
+  [
+    "every batch is settled, or skipped by an early end",
+    /batch 1 has neither succeeded nor failed/,
+    (store) => rewrite(store, LEDGER_OF_B, without(2)),
+  ],
+  [
+    "final counts are those of the ledgers up to the cut",
+    /the final state says items_failed = 3/,
+    (store) => state(store, ({ counts }) => ({ counts: { ...counts, items_failed: 3 } })),
+  ],
+  [
+    "final counts are those of the ledgers up to the cut",
+    /manifest.json says batches = 5/,
+    (store) => rewrite(store, KEYS.manifest, (text) => text.replace('"batches":4', '"batches":5')),
+  ],
+  [
+    "progress is within what the ledgers show",
+    /more settled batches than batches/,
+    (store) => state(store, ({ counts }) => ({ counts: { ...counts, batches_succeeded: 9 } })),
+  ],
+  [
+    "the manifest names this job and what was skipped",
+    /skipped.items = 1, and it is 0/,
+    (store) =>
+      rewrite(store, KEYS.manifest, (text) =>
+        text.replace('"skipped":{"batches":0,"items":0', '"skipped":{"batches":0,"items":1'),
+      ),
+  ],
+  [
+    "states were entered along the table of moves",
+    /entered completed_with_failures and stopped/,
+    (store) => state(store, ({ at }) => ({ at: { ...at, stopped: 2_000_000_000_000 } })),
+  ],
+  [
+    "the completion hook came behind all batches",
+    /still claimed/,
+    (store) => rewriteRecord(store, KEYS.completion, (value) => ({ ...value, state: "claimed" })),
+  ],
+  [
+    "the final state follows from cause, hook and counts",
+    /make it failed/,
+    (store) =>
+      rewriteRecord(store, KEYS.completion, (value) => ({ ...value, state: "failed", error: "e", traceback: "" })),
+  ],
+  ["a final job has a cut, and stays final", /cut.json is not there/, (store) => store.delete(KEYS.cut)],
+  [
+    "markers say where the job is listed",
+    /no marker lists it/,
+    (store) => store.delete(API.endedJob("completed_with_failures", JOB.job)),
+  ],
+  [
+    "an ended job holds no lane",
+    /still names it/,
+    (store) => rewriteRecord(store, API.lane(0), (value) => ({ ...value, job: JOB.job })),
+  ],
+  [
+    "parts hold the bytes and rows that the manifest proves",
+    /another sha256/,
+    (store) => rewrite(store, ERRORS, (text) => text.replace("boom", "bomb")),
+  ],
+  [
+    "the index says where each winner's rows are",
+    /index says no rows of batch 0/,
+    (store) => rewrite(store, KEYS.index(0), (text) => text.replace(/\[\[[^\]]*\]/, "[null")),
+  ],
+  [
+    "each result row is of its batch, and there once",
+    /index 0 is there twice/,
+    (store) => rewrite(store, KEYS.results(WORKER_A, 0), (text) => text.replace('"index":1', '"index":0')),
+  ],
+  [
+    "no batch is reported failed before its last attempt",
+    /batch 3 is reported failed after 1 failed attempts of 2/,
+    (store) => rewrite(store, LEDGER_OF_B, without(4)),
+  ],
+  [
+    "each failed item has one error row, in input order",
+    /batch 3 lost 1 items, and 0 error rows/,
+    (store) => rewrite(store, ERRORS, without(1)),
+  ],
+];
+
+describe("verifyJob", () => {
+  it("finds nothing wrong with a sound job, while it runs and when it has ended", async () => {
+    const [running, ended] = [new MemoryStore({ clock: new StepClock() }), new MemoryStore({ clock: new StepClock() })];
+    await aRunningJob(running, { ledgerA: LEDGER_A.slice(0, 4) });
+    await anEndedJob(ended);
+
+    expect(await broken(running)).toEqual([]);
+    expect(await broken(ended)).toEqual([]);
+    expect(await verifyJob(ended, JOB.api, JOB.job)).toMatchObject({ sound: true, final: true, batches: 4, items: 7 });
+  });
+
+  it.each(CORRUPTIONS)("names what is wrong: %s (%s)", async (name, sentence, corrupt) => {
+    const store = new MemoryStore({ clock: new StepClock() });
+    await anEndedJob(store);
+
+    await corrupt(store);
+
+    const said = (await broken(store)).filter((text) => text.startsWith(`${name}: `));
+    expect(said.join("\n")).toMatch(sentence);
+  });
+
+  it("has a corruption for each of its checks", () => {
+    const tried = new Set(CORRUPTIONS.map(([name]) => name));
+
+    expect(CHECKS.map(({ name }) => name).filter((name) => !tried.has(name))).toEqual([]);
+  });
+
+  it("says of a running job which checks cannot be made yet", async () => {
+    const store = new MemoryStore({ clock: new StepClock() });
+    await aRunningJob(store);
+
+    const { checks } = await verifyJob(store, JOB.api, JOB.job);
+
+    expect(checks.filter(({ result }) => result === "not_yet").map(({ name }) => name)).toContain(
+      "parts hold the bytes and rows that the manifest proves",
+    );
+  });
+});
