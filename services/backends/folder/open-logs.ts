@@ -7,9 +7,12 @@ import { errorCode } from "./file-system.ts";
 const OPEN_LOGS_MAX = 128;
 
 interface OpenLog {
-  readonly fd: number;
+  readonly opening: Promise<number>;
+  /** Known once it is open. */
+  fd: number | undefined;
   /** Settles when the newest append to it has; appends to one log run one after another. */
   tail: Promise<void>;
+  /** Appends that run or wait. */
   users: number;
 }
 
@@ -17,7 +20,7 @@ interface OpenLog {
 export class OpenLogs {
   readonly #folder: DurableFolder;
   /** In order of use, so that the first one is the one to close. */
-  readonly #open = new Map<string, Promise<OpenLog>>();
+  readonly #open = new Map<string, OpenLog>();
   /** Logs whose last append failed half-way: their end is unknown. */
   readonly #broken = new Map<string, StoreBroken>();
 
@@ -26,37 +29,37 @@ export class OpenLogs {
   }
 
   async append(key: string, bytes: Buffer, offset: number): Promise<void> {
-    const log = await this.#use(key, offset);
+    const log = this.#use(key, offset);
     log.users++;
-    const appended = log.tail.then(() => this.#appendNow(key, log, bytes, offset));
+    const appended = log.tail.then(async () => await this.#appendNow(key, await log.opening, bytes, offset));
     log.tail = appended.catch(() => undefined);
     try {
       await appended;
     } finally {
       log.users--;
+      await this.#closeIdle();
     }
   }
 
   /** Closes a log's descriptor, for a log that is being deleted. */
   async forget(key: string): Promise<void> {
-    const opening = this.#open.get(key);
+    const log = this.#open.get(key);
     this.#open.delete(key);
     this.#broken.delete(key);
-    const log = await opening;
     if (log === undefined) return;
     await log.tail;
-    await this.#folder.files.close(log.fd);
+    if (log.fd !== undefined) await this.#folder.files.close(log.fd);
   }
 
   async close(): Promise<void> {
     for (const key of [...this.#open.keys()]) await this.forget(key);
   }
 
-  async #appendNow(key: string, log: OpenLog, bytes: Buffer, offset: number): Promise<void> {
+  async #appendNow(key: string, fd: number, bytes: Buffer, offset: number): Promise<void> {
     const broken = this.#broken.get(key);
     if (broken !== undefined) throw broken;
     this.#folder.checkWhole();
-    const { sizeBytes } = await this.#folder.files.fstat(log.fd);
+    const { sizeBytes } = await this.#folder.files.fstat(fd);
     if (sizeBytes !== offset) {
       throw new AppendConflict(
         `log ${key} is ${String(sizeBytes)} bytes long, not ${String(offset)}: it has another writer`,
@@ -64,8 +67,8 @@ export class OpenLogs {
     }
     const path = this.#folder.pathOf(key);
     try {
-      await this.#folder.writeAll(log.fd, bytes);
-      await this.#folder.syncBytes(log.fd, path);
+      await this.#folder.writeAll(fd, bytes);
+      await this.#folder.syncBytes(fd, path);
       if (offset === 0) await this.#folder.syncNames(path);
     } catch (error) {
       throw this.#break(key, error);
@@ -80,24 +83,26 @@ export class OpenLogs {
     return broken;
   }
 
-  async #use(key: string, offset: number): Promise<OpenLog> {
-    let opening = this.#open.get(key);
-    if (opening !== undefined) this.#open.delete(key);
-    opening ??= this.#openLog(key, offset);
-    this.#open.set(key, opening);
-    try {
-      return await opening;
-    } catch (error) {
-      if (this.#open.get(key) === opening) this.#open.delete(key);
-      throw error;
-    }
+  /** Moves the log behind all others in the order of use. */
+  #use(key: string, offset: number): OpenLog {
+    const log = this.#open.get(key) ?? this.#begin(key, offset);
+    this.#open.delete(key);
+    this.#open.set(key, log);
+    return log;
   }
 
-  async #openLog(key: string, offset: number): Promise<OpenLog> {
-    await this.#closeIdle();
+  #begin(key: string, offset: number): OpenLog {
+    const log: OpenLog = { opening: this.#openLog(key, offset), fd: undefined, tail: Promise.resolve(), users: 0 };
+    log.opening.then(
+      (fd) => (log.fd = fd),
+      () => this.#open.get(key) === log && this.#open.delete(key),
+    );
+    return log;
+  }
+
+  async #openLog(key: string, offset: number): Promise<number> {
     try {
-      const fd = await this.#folder.openLog(this.#folder.pathOf(key), offset === 0);
-      return { fd, tail: Promise.resolve(), users: 0 };
+      return await this.#folder.openLog(this.#folder.pathOf(key), offset === 0);
     } catch (error) {
       if (errorCode(error) === "ENOENT") {
         throw new AppendConflict(`log ${key} does not exist, and should be ${String(offset)} bytes long`);
@@ -107,10 +112,10 @@ export class OpenLogs {
   }
 
   async #closeIdle(): Promise<void> {
-    for (const [key, opening] of this.#open) {
-      if (this.#open.size < OPEN_LOGS_MAX) return;
-      const log = await opening.catch(() => undefined);
-      if (log?.users !== 0 || this.#open.get(key) !== opening) continue;
+    if (this.#open.size <= OPEN_LOGS_MAX) return;
+    for (const [key, log] of [...this.#open]) {
+      if (this.#open.size <= OPEN_LOGS_MAX) return;
+      if (log.fd === undefined || log.users > 0 || this.#open.get(key) !== log) continue;
       this.#open.delete(key);
       await this.#folder.files.close(log.fd);
     }

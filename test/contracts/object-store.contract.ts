@@ -1,0 +1,42 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, it } from "vitest";
+import type { ObjectStore } from "../../services/backends/object-store.ts";
+import { listingSentences } from "./object-store.listings.ts";
+import { logSentences } from "./object-store.logs.ts";
+import { storeModelProperty } from "./object-store.model.ts";
+import { keySentences, objectSentences } from "./object-store.objects.ts";
+import { recordSentences } from "./object-store.records.ts";
+
+/** Stores that two processes would have: they share all state and nothing else. */
+export interface OpenedStores {
+  readonly one: ObjectStore;
+  readonly other: ObjectStore;
+  close(): Promise<void>;
+}
+
+/** One `it` for each sentence of the seam's docstrings; every implementation passes it. */
+export function objectStoreContract(name: string, open: () => Promise<OpenedStores>): void {
+  describe(`${name} as an object store`, () => {
+    let stores: OpenedStores;
+    let one: ObjectStore;
+    let other: ObjectStore;
+
+    beforeAll(async () => {
+      stores = await open();
+      ({ one, other } = stores);
+    });
+    afterAll(async () => await stores.close());
+
+    keySentences(() => ({ one, other }));
+    objectSentences(() => ({ one, other }));
+    recordSentences(() => ({ one, other }));
+    logSentences(() => ({ one, other }));
+    listingSentences(() => ({ one, other }));
+
+    it("behaves as a simple model does, whatever the calls", async () => {
+      await fc.assert(storeModelProperty(open), { numRuns: 30 });
+    });
+  });
+}
+
+export type Stores = () => { readonly one: ObjectStore; readonly other: ObjectStore };
