@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ENV } from "../protocol/environment.ts";
 import type { Clock } from "./clock.ts";
 
 /**
@@ -23,6 +24,9 @@ export interface ProcessIdentity {
 /** How long a killed process may take to be gone before a starting service goes on without it, milliseconds. */
 const GONE_MILLISECONDS_MAX = 5_000;
 const LOOK_MILLISECONDS = 10;
+
+/** How often to look again for forks of what was just killed. */
+const SWEEPS_MAX = 5;
 
 /** Identity of a living process; undefined when there is none with that pid (a zombie is none). */
 export function identify(pid: number): ProcessIdentity | undefined {
@@ -75,9 +79,14 @@ export function removeProcessFile(root: string, worker: string): void {
   rmSync(`${processFile(root, worker)}.new`, { force: true });
 }
 
-/** Kills the process groups of a worker's handlers, and forgets the worker. For a worker that has ended. */
+/** Kills the process groups of a worker's handlers, and whatever they forked; forgets the worker. For one that has ended. */
 export function endHandlers(root: string, worker: string): void {
   for (const handler of readProcessFile(root, worker)?.handlers ?? []) killGroup(handler);
+  for (let sweep = 0; sweep < SWEEPS_MAX; sweep++) {
+    const strays = descendants(worker);
+    for (const pid of strays) signal(pid, "SIGKILL");
+    if (strays.length === 0) break; // none was forked while the last ones were killed
+  }
   removeProcessFile(root, worker);
 }
 
@@ -106,16 +115,39 @@ export function killGroup(leader: ProcessIdentity): void {
 }
 
 /** Signals all processes of a group; nothing happens when none is left. */
-export function signalGroup(group: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-group, signal);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // all gone already
-  }
+export function signalGroup(group: number, name: NodeJS.Signals): void {
+  signal(-group, name);
 }
 
 export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
   return startTimeOf(pid) === startTime;
+}
+
+function signal(target: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(target, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // gone already
+  }
+}
+
+/**
+ * Living processes that a worker or its handlers started, whatever group they moved to: they inherited the variable with
+ * the incarnation's random name. Linux only; elsewhere a fork that left its group is not found.
+ */
+function descendants(worker: string): readonly number[] {
+  if (process.platform !== "linux") return [];
+  const mark = `${ENV.incarnation}=${worker.slice(worker.lastIndexOf("-") + 1)}`;
+  const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
+  return pids.filter((pid) => pid !== process.pid && environmentOf(pid).includes(mark) && identify(pid) !== undefined);
+}
+
+function environmentOf(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${String(pid)}/environ`, "utf8").split("\0");
+  } catch {
+    return []; // gone, or another user's: none of ours
+  }
 }
 
 function workersOnFile(root: string): readonly string[] {
