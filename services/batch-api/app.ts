@@ -1,5 +1,6 @@
 import Fastify from "fastify";
-import type { FastifyServerOptions } from "fastify";
+import type { FastifyLoggerOptions, FastifyRequest, FastifyServerOptions } from "fastify";
+import type { PinoLoggerOptions } from "fastify/types/logger.js";
 import { LIMITS } from "../protocol/limits.ts";
 import { cortexRoutes } from "./dialects/cortex.ts";
 import { apiRoutes } from "./routes/apis.ts";
@@ -18,8 +19,8 @@ import { streamRoutes } from "./routes/streams.ts";
 export interface AppOptions extends Omit<Door, "heartbeatSeconds"> {
   /** Which `Host` headers are answered; `loopback` where the doors are bound to this machine. */
   readonly hosts: AllowedHosts;
-  /** Pino's options or false; default false. Requests are logged without query, headers and body. */
-  readonly logger?: FastifyServerOptions["logger"];
+  /** Pino's options; none: silent. Requests are logged without query, headers and body. */
+  readonly logger?: FastifyLoggerOptions & PinoLoggerOptions;
   /** Shown in /openapi.json. */
   readonly version: string;
   /** Default 15. */
@@ -78,7 +79,8 @@ function modernDoor(app: App, door: Door): void {
 
 function serverOptions({ logger, random }: AppOptions): FastifyServerOptions {
   return {
-    logger: logger ?? false,
+    logger:
+      typeof logger === "object" ? { ...logger, serializers: { ...logger.serializers, req: loggedRequest } } : false,
     bodyLimit: LIMITS.requestBytesMax,
     exposeHeadRoutes: false,
     genReqId: () => random.hex(8),
@@ -89,4 +91,9 @@ function serverOptions({ logger, random }: AppOptions): FastifyServerOptions {
       customOptions: { removeAdditional: false, coerceTypes: true, allErrors: true, useDefaults: true },
     },
   };
+}
+
+/** Neither query nor headers: they may hold keys. */
+function loggedRequest(request: FastifyRequest) {
+  return { method: request.method, path: request.url.split("?", 1)[0] };
 }

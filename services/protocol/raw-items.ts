@@ -224,9 +224,19 @@ class Scanner {
   }
 
   #fail(expected: string, found?: string): never {
-    const end = this.#at >= this.#body.length;
-    throw new JsonFault(this.#at, expected, found ?? (end ? "the end of the body" : "something else"));
+    throw new JsonFault(this.#at, expected, found ?? kindOfByte(this.#body[this.#at]));
   }
+}
+
+/** In words, never the byte itself. */
+function kindOfByte(byte: number | undefined): string {
+  if (byte === undefined) return "the end of the body";
+  if (isDigit(byte)) return "a digit";
+  if (byte < 0x20) return byte === 0x0a || byte === 0x0d ? "a line break" : "a control character";
+  const named = { '"': "a quote", "'": "a single quote", "\\": "a backslash", ",": "a comma", "}": "a closing brace" };
+  const character = String.fromCharCode(byte);
+  if (Object.hasOwn(named, character)) return named[character as keyof typeof named];
+  return /[a-zA-Z]/.test(character) ? "a letter" : "another character";
 }
 
 function isDigit(byte: number | undefined): boolean {

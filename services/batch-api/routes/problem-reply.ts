@@ -24,7 +24,7 @@ export function toProblem(error: unknown, request: FastifyRequest): Problem {
     return new Problem(
       "invalid_request",
       "",
-      validation.map((one) => validationFault(one, known)),
+      validation.map((one) => validationFault(one, known, request.query)),
     );
   }
   if (code === "FST_ERR_CTP_BODY_TOO_LARGE") return bodyTooLarge();
@@ -45,7 +45,7 @@ function knownNames(request: FastifyRequest, context: string | undefined): reado
   return Object.keys(schema?.properties ?? {});
 }
 
-function validationFault(error: Validation, known: readonly string[]): Fault {
+function validationFault(error: Validation, known: readonly string[], query: unknown): Fault {
   const params = error.params as Readonly<Record<string, unknown>>;
   const field = error.instancePath.replace(/^\//, "").replaceAll("/", ".");
   switch (error.keyword) {
@@ -53,13 +53,13 @@ function validationFault(error: Validation, known: readonly string[]): Fault {
       const name = String(params["additionalProperty"]);
       const nearest = nearestWord(name, known);
       const others = known.length === 0 ? "remove it; there are none here" : `remove it; known are ${known.join(", ")}`;
-      const fix = nearest === undefined ? others : `did you mean "${nearest}"`;
+      const fix = nearest === undefined ? others : `name it "${nearest}" or remove it`;
       return { field: shownName(name), found: "a parameter that is not known", fix };
     }
     case "type":
       return {
         field,
-        found: "something else or given twice",
+        found: kindOfParameter((query as Readonly<Record<string, unknown>>)[field]),
         fix: `give one ${TYPE_WORDS[String(params["type"])] ?? "value"}`,
       };
     case "enum":
@@ -80,6 +80,11 @@ function validationFault(error: Validation, known: readonly string[]): Fault {
         fix: error.message ?? "see /openapi.json",
       };
   }
+}
+
+function kindOfParameter(value: unknown): string {
+  if (Array.isArray(value)) return "several values";
+  return value === "" ? "an empty value" : "another kind of value";
 }
 
 const TYPE_WORDS: Readonly<Record<string, string>> = {
