@@ -1,6 +1,7 @@
 /**
  * A project as its archive holds it: a deterministic tar.gz of plain files. The same files give the same bytes, whoever packs
- * them and when, so that the archive's sha256 names the code.
+ * them and when, so that the archive's sha256 names the code. (Another build of zlib may compress to other bytes; then the
+ * same code is a new version, which harms nothing.)
  */
 import { createHash } from "node:crypto";
 import { promisify } from "node:util";
