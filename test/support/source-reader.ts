@@ -13,7 +13,7 @@ export interface SourceName {
   readonly line: number;
 }
 
-/** The functions of a TypeScript, JavaScript or Python file. What is given to `describe` is a list of tests, not a function. */
+/** The functions of a TypeScript, JavaScript or Python file. A list of tests is not counted as one. */
 export function functionsOf(path: string, text: string): SourceFunction[] {
   return path.endsWith(".py") ? pythonFunctions(text) : typeScriptFunctions(path, text);
 }
@@ -56,7 +56,7 @@ function typeScriptFunctions(path: string, text: string): SourceFunction[] {
   const source = parse(path, text);
   const functions: SourceFunction[] = [];
   visit(source, (node) => {
-    if (!ts.isFunctionLike(node) || isGivenToDescribe(node)) return;
+    if (!ts.isFunctionLike(node) || isListOfTests(node)) return;
     const line = lineOf(source, node.getStart(source));
     const name = node.name?.getText(source) ?? "a function without name";
     functions.push({ name, line, lines: lineOf(source, node.end) - line + 1 });
@@ -64,8 +64,15 @@ function typeScriptFunctions(path: string, text: string): SourceFunction[] {
   return functions;
 }
 
-function isGivenToDescribe(node: ts.Node): boolean {
-  return ts.isCallExpression(node.parent) && /^describe\b/.test(node.parent.expression.getText());
+/** What `describe` is given, and a contract suite that an implementation calls: each test in it is a function of its own. */
+function isListOfTests(node: ts.SignatureDeclaration): boolean {
+  if (!("body" in node) || node.body === undefined || !ts.isBlock(node.body)) return false;
+  return node.body.statements.some(
+    (statement) =>
+      ts.isExpressionStatement(statement) &&
+      ts.isCallExpression(statement.expression) &&
+      /^(describe|it)\b/.test(statement.expression.expression.getText()),
+  );
 }
 
 /** By indentation: a function ends before the next line that is indented no deeper than its `def`, blank lines left out. */
