@@ -29,16 +29,22 @@ export async function checkSources(dataset: Dataset, input: ListerInput): Promis
   let matched = false;
   for (const [at, uri] of uris.entries()) {
     if (matched && at >= PATHS_PROBED_MAX) break;
-    await asProblem(input, at, async () => {
-      for await (const page of dataset.list(uri)) {
-        listed += page.length;
-        matched ||= page.some((object) => matches(object.uri));
-        if (matched) return;
-      }
-    });
+    const found = await asProblem(input, at, () => firstMatch(dataset, uri, matched ? () => true : matches));
+    listed += found.listed;
+    matched ||= found.matched;
   }
   if (!matched) throw noMatch(input, listed);
   return uris;
+}
+
+/** Lists until an object matches; any object does when only the right to list is in question. */
+async function firstMatch(dataset: Dataset, uri: string, matches: (uri: string) => boolean) {
+  let listed = 0;
+  for await (const page of dataset.list(uri)) {
+    listed += page.length;
+    if (page.some((object) => matches(object.uri))) return { listed, matched: true };
+  }
+  return { listed, matched: false };
 }
 
 /** What a job over this input would read. Throws `Problem`. */
@@ -63,9 +69,9 @@ export async function listSources(dataset: Dataset, input: ListerInput): Promise
   return { uris, objects };
 }
 
-async function asProblem(input: ListerInput, at: number, step: () => Promise<void>): Promise<void> {
+async function asProblem<T>(input: ListerInput, at: number, step: () => Promise<T>): Promise<T> {
   try {
-    await step();
+    return await step();
   } catch (error) {
     if (!(error instanceof DatasetError)) throw error;
     throw new Problem(CODE_OF_FAULT[error.fault], `${input.kind}.paths[${String(at)}]: ${error.message}`, [], {

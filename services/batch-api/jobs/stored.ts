@@ -24,7 +24,7 @@ export function parseStored<T>(key: string, bytes: Buffer, format?: number): T {
   const found = (value as { readonly format?: unknown }).format;
   if (format !== undefined && found !== format) {
     throw new StoredFormatError(
-      `${key} has format ${JSON.stringify(found) ?? "none"}, and this service reads format ${String(format)}: ` +
+      `${key} has format ${found === undefined ? "none" : JSON.stringify(found)}, and this service reads format ${String(format)}: ` +
         "leave it to the service version that wrote it, or upgrade this one",
     );
   }

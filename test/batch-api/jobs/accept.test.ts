@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { MemoryStore } from "../../../services/backends/object-store.memory.ts";
+import type { ObjectStore } from "../../../services/backends/object-store.ts";
 import { createJobService } from "../../../services/batch-api/jobs/jobs.ts";
 import { readState, swapState } from "../../../services/batch-api/jobs/state-record.ts";
 import { apiKeys, jobKeys } from "../../../services/protocol/keys.ts";
@@ -9,7 +10,7 @@ import { anApiSpec, aSubmission, aVersion } from "../../support/builders.ts";
 import { aService, breakingStore, countingRandom, keysUnder, NOW, StepClock } from "./support.ts";
 
 const ANN = { principal: "ann", idempotencyKey: "k1" };
-const jobsOf = (store: MemoryStore) => keysUnder(store, "apis/digits/jobs/");
+const jobsOf = (store: ObjectStore) => keysUnder(store, "apis/digits/jobs/");
 
 describe("accept", () => {
   it("stages inline items byte for byte, one a line, and answers a pending job with the API's defaults", async () => {
@@ -70,7 +71,7 @@ describe("accept", () => {
 
     expect(new Set(views.map(({ spec }) => spec.job)).size).toBe(1);
     expect(await keysUnder(store, "apis/digits/active/")).toHaveLength(1);
-    expect(await jobsOf(store as MemoryStore)).toHaveLength(2);
+    expect(await jobsOf(store)).toHaveLength(2);
   });
 
   it.each([1, 2, 3, 4].flatMap((call) => [[call, "before"] as const, [call, "after"] as const]))(

@@ -1,9 +1,9 @@
 /** The ledgers: whole, each of its own worker, saying what can be, and covered by the cut. */
-import { createHash } from "node:crypto";
 import { workerOfLedger } from "../../../protocol/keys.ts";
 import type { OutcomeLine, RowsAt } from "../../../protocol/ledger.ts";
 import type { Check } from "./check.ts";
 import type { JobFacts } from "./facts.ts";
+import { partProof } from "./part-proof.ts";
 import type { Finding } from "./report.ts";
 
 const DAMAGED = "the object was damaged after it was written: restore it, or submit the job again";
@@ -121,12 +121,10 @@ async function* sealedParts({ store, keys, ledgers }: JobFacts): AsyncGenerator<
       if (line.t !== "sealed") continue;
       const part = keys[line.of](workerOfLedger(key), line.part);
       const found = await store.get(part);
-      const bytes = found?.bytes ?? Buffer.alloc(0);
-      const sha256 = createHash("sha256").update(bytes).digest("hex");
-      const rows = bytes.reduce((count, byte) => count + (byte === 10 ? 1 : 0), 0);
-      if (bytes.length === line.bytes && sha256 === line.sha256 && rows === line.rows) continue;
+      const { bytes, rows, sha256 } = partProof(found?.bytes ?? Buffer.alloc(0));
+      if (bytes === line.bytes && sha256 === line.sha256 && rows === line.rows) continue;
       yield {
-        problem: `${part} was sealed with ${String(line.bytes)} bytes and ${String(line.rows)} rows, and ${found === undefined ? "is not there" : `has ${String(bytes.length)} bytes and ${String(rows)} rows`}${bytes.length === line.bytes ? " of another content" : ""}`,
+        problem: `${part} was sealed with ${String(line.bytes)} bytes and ${String(line.rows)} rows, and ${found === undefined ? "is not there" : `has ${String(bytes)} bytes and ${String(rows)} rows`}${bytes === line.bytes ? " of another content" : ""}`,
         mend: DAMAGED,
       };
     }
@@ -140,7 +138,9 @@ async function* rowsApart(facts: JobFacts): AsyncGenerator<Finding> {
       const at = of === "results" ? line.rows : line.errors;
       if (at === undefined) continue;
       const part = facts.keys[of](workerOfLedger(key), at.part);
-      parts.set(part, [...(parts.get(part) ?? []), at]);
+      const known = parts.get(part);
+      if (known === undefined) parts.set(part, [at]);
+      else known.push(at);
     }
     for (const [part, ranges] of parts) {
       const size = (await facts.store.size(part)) ?? 0;

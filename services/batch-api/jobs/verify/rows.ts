@@ -1,10 +1,10 @@
 /** The rows: every part as the manifest says, each row of the right batch and there once, every failed item explained once. */
-import { createHash } from "node:crypto";
 import type { ErrorRow, ManifestPart, SplitIndex } from "../../../protocol/jobs.ts";
 import { batchesInSplit } from "../../../protocol/pointers.ts";
 import { readObject } from "../stored.ts";
 import type { Check } from "./check.ts";
 import type { JobFacts } from "./facts.ts";
+import { partProof } from "./part-proof.ts";
 import type { Finding } from "./report.ts";
 
 const DAMAGED = "the object was damaged after it was written: restore it, or submit the job again";
@@ -27,18 +27,18 @@ export const rowChecks: readonly Check[] = [
 
 async function* partsHold({ manifest, store }: JobFacts): AsyncGenerator<Finding> {
   for (const part of [...(manifest?.results ?? []), ...(manifest?.errors ?? [])]) {
-    const bytes = (await store.get(part.key))?.bytes;
-    if (bytes === undefined) {
+    const found = await store.get(part.key);
+    if (found === undefined) {
       yield { problem: `${part.key}, which the manifest names, is not there`, mend: DAMAGED };
       continue;
     }
-    const rows = bytes.reduce((count, byte) => count + (byte === 10 ? 1 : 0), 0);
-    if (bytes.length !== part.bytes || rows !== part.rows) {
+    const { bytes, rows, sha256 } = partProof(found.bytes);
+    if (bytes !== part.bytes || rows !== part.rows) {
       yield {
-        problem: `${part.key} has ${String(bytes.length)} bytes and ${String(rows)} rows; the manifest says ${String(part.bytes)} and ${String(part.rows)}`,
+        problem: `${part.key} has ${String(bytes)} bytes and ${String(rows)} rows; the manifest says ${String(part.bytes)} and ${String(part.rows)}`,
         mend: DAMAGED,
       };
-    } else if (createHash("sha256").update(bytes).digest("hex") !== part.sha256) {
+    } else if (sha256 !== part.sha256) {
       yield { problem: `${part.key} has another sha256 than the manifest says`, mend: DAMAGED };
     }
   }
