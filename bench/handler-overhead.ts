@@ -1,0 +1,175 @@
+/**
+ * G2, G2b, G2c: what a batch costs beyond the handler's own work, against a bare Python loop over the same batches in
+ * one process. `node bench/handler-overhead.ts` prints the rows.
+ */
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { realClock, realRandom } from "../services/backends/clock.real.ts";
+import { startPythonHandler } from "../services/worker/handlers/handler.python.ts";
+import type { BenchRow } from "./row.ts";
+
+const HOST = fileURLToPath(new URL("../services/worker/python/millrace_host/__main__.py", import.meta.url));
+const ROUNDS = 5;
+/** Batches in the handler's pipe, as the worker keeps them. */
+const DEPTH = 2;
+
+/** Works for so long without sleeping: a sleep's own error would hide what is measured. */
+const HANDLER = `
+import time
+class Handler:
+    def __init__(self, config):
+        self.seconds = config["seconds"]
+    def handle_batch(self, payload):
+        end = time.perf_counter() + self.seconds
+        while time.perf_counter() < end:
+            pass
+`;
+
+const BARE_LOOP = `
+import json, sys, time
+sys.path.insert(0, sys.argv[1])
+from handler import Handler
+seconds, batches, decode = float(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "decode"
+with open(sys.argv[1] + "/batch.json", "rb") as file:
+    body = file.read()
+handler, payload = Handler({"seconds": seconds}), json.loads(body)
+began = time.perf_counter()
+for _ in range(batches):
+    handler.handle_batch(payload=json.loads(body) if decode else payload)
+print(time.perf_counter() - began)
+`;
+
+interface Case {
+  readonly id: string;
+  readonly what: string;
+  readonly bar: string;
+  readonly handlerSeconds: number;
+  readonly batches: number;
+  readonly items: readonly unknown[];
+  /** Whether the bare loop decodes each batch as well. */
+  readonly decode: boolean;
+}
+
+const smallDicts = (count: number): unknown[] =>
+  Array.from({ length: count }, (_, index) => ({ id: index, name: `item ${String(index)}`, score: index / 7 }));
+
+const CASES: readonly Case[] = [
+  {
+    id: "G2",
+    what: "1 ms handler, 32 small dicts a batch, against a bare loop",
+    bar: "<= 1.05",
+    handlerSeconds: 0.001,
+    batches: 1_500,
+    items: smallDicts(32),
+    decode: false,
+  },
+  {
+    id: "G2b",
+    what: "10 ms handler, 32 small dicts a batch, against a bare loop",
+    bar: "<= 1.015",
+    handlerSeconds: 0.01,
+    batches: 150,
+    items: smallDicts(32),
+    decode: false,
+  },
+  {
+    id: "G2c",
+    what: "no-op handler, 1 MB of JSON a batch, against a bare loop that decodes",
+    bar: "<= 2.2",
+    handlerSeconds: 0,
+    batches: 100,
+    items: smallDicts(17_500),
+    decode: true,
+  },
+];
+
+export async function g2(): Promise<BenchRow[]> {
+  const rows: BenchRow[] = [];
+  for (const measured of CASES) rows.push(await measure(measured));
+  return rows;
+}
+
+async function measure(measured: Case): Promise<BenchRow> {
+  const folder = await mkdtemp(join(tmpdir(), "millrace-bench-"));
+  try {
+    const body = Buffer.from(JSON.stringify(measured.items));
+    await writeFile(join(folder, "handler.py"), HANDLER);
+    await writeFile(join(folder, "batch.json"), body);
+    const ours: number[] = [];
+    const theirs: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      theirs.push(await bareLoop(folder, measured));
+      ours.push(await throughHandler(folder, measured, body));
+    }
+    const ratios = ours.map((milliseconds, round) => milliseconds / (theirs[round] ?? NaN));
+    return {
+      id: measured.id,
+      what: measured.what,
+      ours: median(ours),
+      theirs: median(theirs),
+      ratio: median(ratios),
+      bar: measured.bar,
+      unit: "ms per batch",
+    };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Milliseconds a batch, from the first one handed over to the last answer. */
+async function throughHandler(folder: string, measured: Case, body: Buffer): Promise<number> {
+  const handler = startPythonHandler({
+    python: "python3",
+    hostPath: HOST,
+    env: { PATH: process.env.PATH ?? "" },
+    processIndex: 0,
+    output: () => undefined,
+    clock: realClock,
+    random: realRandom,
+  });
+  try {
+    await handler.start({
+      project: folder,
+      path: "handler.py",
+      python_path: null,
+      config: { seconds: measured.handlerSeconds },
+      job_spec: {},
+      log_level: "info",
+      cortex_project: false,
+    });
+    const began = realClock.monotonicMs();
+    let next = 0;
+    const one = async (): Promise<void> => {
+      while (next < measured.batches) {
+        next += 1;
+        const answer = await handler.run(
+          { batch_id: `batch-${String(next)}`, items: measured.items.length, first: 0 },
+          body,
+        );
+        if (answer.kind !== "done") throw new Error(`a batch of the bench was answered ${answer.kind}`);
+      }
+    };
+    await Promise.all(Array.from({ length: DEPTH }, one));
+    return (realClock.monotonicMs() - began) / measured.batches;
+  } finally {
+    await handler.close();
+  }
+}
+
+async function bareLoop(folder: string, measured: Case): Promise<number> {
+  const args = [folder, String(measured.handlerSeconds), String(measured.batches), measured.decode ? "decode" : "keep"];
+  const { stdout } = await promisify(execFile)("python3", ["-c", BARE_LOOP, ...args]);
+  return (Number(stdout) * 1000) / measured.batches;
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? NaN;
+}
+
+if (import.meta.main) {
+  for (const row of await g2()) process.stdout.write(`${JSON.stringify(row)}\n`);
+}
