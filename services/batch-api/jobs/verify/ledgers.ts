@@ -132,12 +132,12 @@ async function* sealedParts({ store, keys, ledgers }: JobFacts): AsyncGenerator<
 }
 
 async function* rowsApart(facts: JobFacts): AsyncGenerator<Finding> {
-  for (const of of ["results", "errors"] as const) {
+  for (const kind of ["results", "errors"] as const) {
     const parts = new Map<string, RowsAt[]>();
     for (const { key, line } of outcomes(facts)) {
-      const at = of === "results" ? line.rows : line.errors;
+      const at = kind === "results" ? line.rows : line.errors;
       if (at === undefined) continue;
-      const part = facts.keys[of](workerOfLedger(key), at.part);
+      const part = facts.keys[kind](workerOfLedger(key), at.part);
       const known = parts.get(part);
       if (known === undefined) parts.set(part, [at]);
       else known.push(at);
