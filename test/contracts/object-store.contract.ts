@@ -2,10 +2,10 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import type { ObjectStore } from "../../services/backends/object-store.ts";
 import { listingSentences } from "./object-store.listings.ts";
-import { logSentences } from "./object-store.logs.ts";
+import { logSentences, growingLogSentences } from "./object-store.logs.ts";
 import { storeModelProperty } from "./object-store.model.ts";
-import { keySentences, objectSentences } from "./object-store.objects.ts";
-import { recordSentences } from "./object-store.records.ts";
+import { keySentences, objectSentences, rangeSentences } from "./object-store.objects.ts";
+import { recordSentences, recordRaceSentences } from "./object-store.records.ts";
 
 /** Stores that two processes would have: they share all state and nothing else. */
 export interface OpenedStores {
@@ -29,8 +29,11 @@ export function objectStoreContract(name: string, open: () => Promise<OpenedStor
 
     keySentences(() => ({ one, other }));
     objectSentences(() => ({ one, other }));
+    rangeSentences(() => ({ one, other }));
     recordSentences(() => ({ one, other }));
+    recordRaceSentences(() => ({ one, other }));
     logSentences(() => ({ one, other }));
+    growingLogSentences(() => ({ one, other }));
     listingSentences(() => ({ one, other }));
 
     it("behaves as a simple model does, whatever the calls", async () => {

@@ -36,7 +36,9 @@ export function logSentences(stores: Stores): void {
     await expect(one.append("logs/two-writers", Buffer.from("mine"), 4)).rejects.toThrow(AppendConflict);
     expect(await valueOf(one, "logs/two-writers")).toBe("minetheirs");
   });
+}
 
+export function growingLogSentences(stores: Stores): void {
   it("reads a prefix that holds all that was acknowledged while the log grows", async () => {
     const { one, other } = stores();
     const sent = Buffer.from(Array.from({ length: 2_000 }, (_, at) => `line ${String(at)}\n`).join(""));

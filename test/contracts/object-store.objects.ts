@@ -89,7 +89,9 @@ export function objectSentences(stores: Stores): void {
     expect(await other.get("objects/empty")).toEqual({ bytes: Buffer.alloc(0), sizeBytes: 0 });
     expect((await other.get("objects/large"))?.bytes.equals(large)).toBe(true);
   });
+}
 
+export function rangeSentences(stores: Stores): void {
   it.each([
     [{ start: 0, end: 3 }, "abc"],
     [{ start: 4, end: 6 }, "ef"],

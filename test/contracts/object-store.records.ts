@@ -29,7 +29,9 @@ export function recordSentences(stores: Stores): void {
     expect(await one.size("records/apart.json")).toBeUndefined();
     expect(await one.read("records/apart-object")).toBeUndefined();
   });
+}
 
+export function recordRaceSentences(stores: Stores): void {
   it("lets each of many concurrent increments count once", async () => {
     const { one, other } = stores();
     const key = "records/counter";

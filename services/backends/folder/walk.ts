@@ -29,22 +29,22 @@ export async function* walk(
   yield* walkFolder(files, root, prefix.slice(0, slash), prefix, after);
 }
 
-/** `base`: the folder's key with its slash, or nothing for the root. */
+/** `folderKey`: the folder's key with its slash, or nothing for the root. */
 async function* walkFolder(
   files: FileSystem,
   root: string,
-  base: string,
+  folderKey: string,
   prefix: string,
   after: string,
 ): AsyncGenerator<WalkedFile, void, undefined> {
-  for (const step of await stepsOf(files, `${root}/${base}`)) {
-    const key = base + step.name;
+  for (const step of await stepsOf(files, `${root}/${folderKey}`)) {
+    const key = folderKey + step.name;
     if (step.isFolder) {
       if (!key.startsWith(prefix) && !prefix.startsWith(key)) continue;
       if (key < after && !after.startsWith(key)) continue;
       yield* walkFolder(files, root, key, prefix, after);
     } else if (key.startsWith(prefix) && key > after) {
-      yield { key, path: `${root}/${base}${step.file}`, isRecord: step.number > 0 };
+      yield { key, path: `${root}/${folderKey}${step.file}`, isRecord: step.number > 0 };
     }
   }
 }
