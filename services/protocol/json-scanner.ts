@@ -251,8 +251,3 @@ export function valueRanges(bytes: Uint8Array, shape: ValueShape, base = 0, rang
   take();
   return ranges;
 }
-
-/** The raw elements of a JSON array, byte for byte (views, not copies). Throws `JsonShapeError`. */
-export function cutArray(bytes: Buffer): Buffer[] {
-  return valueRanges(bytes, "array").map(({ start, end }) => bytes.subarray(start, end));
-}

@@ -24,7 +24,7 @@ export function formatOf(head: Buffer, whole: boolean): ItemFormat {
   const complete = whole || first.end < head.length;
   const follower = nextLine(head, first.end);
   const line = head.subarray(first.start, first.end);
-  if (complete && isJson(line)) return line[0] === OPEN && follower === undefined ? "array" : "lines";
+  if (complete && isJson(line)) return line[0] === OPEN && whole && follower === undefined ? "array" : "lines";
   const values = valuesIn(line);
   if (line[0] === OPEN) return values.length === 1 && values[0]?.end === line.length && follower ? "lines" : "array";
   const [one, two] = values;
