@@ -7,7 +7,12 @@ export const realClock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
   async sleep(milliseconds, signal) {
-    await sleep(milliseconds, undefined, signal === undefined ? {} : { signal });
+    try {
+      await sleep(milliseconds, undefined, signal === undefined ? {} : { signal });
+    } catch (error) {
+      signal?.throwIfAborted(); // the signal's own reason, not the timer's error around it
+      throw error;
+    }
   },
 };
 

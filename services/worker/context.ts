@@ -1,0 +1,49 @@
+import type { BatchQueue } from "../backends/batch-queue.ts";
+import type { Clock, Random } from "../backends/clock.ts";
+import type { Dataset } from "../backends/dataset.ts";
+import type { ObjectStore } from "../backends/object-store.ts";
+import type { JobSpec } from "../protocol/jobs.ts";
+import type { Handler, Ready } from "./handlers/handler.ts";
+
+/** Which worker this is. */
+export interface WorkerIdentity {
+  readonly api: string;
+  readonly job: string;
+  readonly lane: number;
+  readonly epoch: number;
+  readonly generation: number;
+  readonly index: number;
+  /** `<epoch>-<generation>-<index>-<random>`, as in its ledger keys. */
+  readonly name: string;
+}
+
+/** How a worker paces itself; the two worlds differ in these numbers only. */
+export interface WorkerPace {
+  /** A long poll's wait, seconds. Never abandoned, so that it bounds how soon a worker leaves. */
+  readonly pollSeconds: number;
+  /** How old its last read of the lane record may get, seconds; at most a third of a lease. */
+  readonly laneReadSeconds: number;
+  /** Shortest time between two flushes of ledger and results, seconds. */
+  readonly flushSeconds: number;
+  /** How long a drained worker goes on with what the handler has begun, seconds. */
+  readonly drainSeconds: number;
+}
+
+/** Starts the handler process of an index; `start` has been answered when it resolves. Throws `HandlerStartFailed`. */
+export type StartHandler = (processIndex: number) => Promise<{ readonly handler: Handler; readonly ready: Ready }>;
+
+export interface WorkerDeps {
+  readonly identity: WorkerIdentity;
+  readonly spec: JobSpec;
+  /** Handler processes, >= 1. */
+  readonly processes: number;
+  readonly store: ObjectStore;
+  readonly queue: BatchQueue;
+  readonly dataset: Dataset;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly pace: WorkerPace;
+  readonly startHandler: StartHandler;
+  /** Lines of the worker itself for the job's log. */
+  readonly say: (text: string, batch?: number) => void;
+}

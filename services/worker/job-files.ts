@@ -1,0 +1,77 @@
+import { join } from "node:path";
+import { environmentPython } from "../backends/environments.venv.ts";
+import type { ObjectStore } from "../backends/object-store.ts";
+import { unpackOnce } from "../backends/project-archive.ts";
+import type { ApiVersion, JobSpec } from "../protocol/jobs.ts";
+import { apiKeys, jobKeys } from "../protocol/keys.ts";
+import type { SplitEnd } from "../protocol/pointers.ts";
+import type { WorkerConfig } from "./config.ts";
+import { mergedConfig } from "./merged-config.ts";
+import type { HandlerInit } from "../protocol/frames.ts";
+
+export interface JobFiles {
+  readonly spec: JobSpec;
+  readonly version: ApiVersion;
+  /** Absolute path of the unpacked project. */
+  readonly project: string;
+  /** Command of the Python that runs its handler. */
+  readonly python: string;
+  readonly splitEnd: SplitEnd | undefined;
+}
+
+/** Reads what a worker needs of its job, and lays its project out in the scratch folder. */
+export async function loadJob(store: ObjectStore, config: WorkerConfig, systemPython: string): Promise<JobFiles> {
+  const { api, job } = config.identity;
+  const spec = await readJson<JobSpec>(store, jobKeys(api, job).spec);
+  const version = await readJson<ApiVersion>(store, apiKeys(api).version(spec.version));
+  const projects = join(config.scratch, "projects");
+  const project = await unpackOnce(projects, version.project, await archiveOf(store, api, version.project));
+  const { environment } = version;
+  const python = environment === null ? systemPython : environmentPython(config.root, environment);
+  const end = await store.get(jobKeys(api, job).splitEnd);
+  const splitEnd = end === undefined ? undefined : (JSON.parse(end.bytes.toString("utf8")) as SplitEnd);
+  return { spec, version, project, python, splitEnd };
+}
+
+/** What the handler is told when it starts. `total_batch_count` is left out while the split runs: it waits when read. */
+export function handlerInit({ spec, version, project, splitEnd }: JobFiles): Omit<HandlerInit, "nonce"> {
+  const { handler, config, cortex_project } = version.spec;
+  return {
+    project,
+    path: handler.path,
+    python_path: handler.python_path,
+    config: mergedConfig(config, spec.config),
+    job_spec: jobSpecOf(spec, splitEnd),
+    log_level: handler.log_level,
+    cortex_project,
+  };
+}
+
+function jobSpecOf(spec: JobSpec, splitEnd: SplitEnd | undefined): Record<string, unknown> {
+  const { dead_letter_queue: deadLetters } = spec;
+  return {
+    job_id: spec.job,
+    api_name: spec.api,
+    kind: "BatchAPI",
+    workers: spec.workers,
+    config: spec.config,
+    api_id: spec.version,
+    sqs_url: "",
+    timeout: spec.timeout_seconds,
+    sqs_dead_letter_queue: deadLetters,
+    start_time: new Date(spec.accepted_at).toISOString(),
+    ...(splitEnd === undefined ? {} : { total_batch_count: splitEnd.batches }),
+  };
+}
+
+async function archiveOf(store: ObjectStore, api: string, sha256: string): Promise<Buffer> {
+  const found = await store.get(apiKeys(api).project(sha256));
+  if (found === undefined) throw new Error(`the project archive ${sha256} of API ${api} is gone from the store`);
+  return found.bytes;
+}
+
+async function readJson<T>(store: ObjectStore, key: string): Promise<T> {
+  const found = await store.get(key);
+  if (found === undefined) throw new Error(`${key} is gone from the store`);
+  return JSON.parse(found.bytes.toString("utf8")) as T;
+}

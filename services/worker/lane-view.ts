@@ -1,0 +1,62 @@
+import type { Clock } from "../backends/clock.ts";
+import type { ObjectStore } from "../backends/object-store.ts";
+import { apiKeys, jobKeys } from "../protocol/keys.ts";
+import { EMPTY_LANE, type LaneRecord } from "../protocol/lanes.ts";
+import type { WorkerIdentity } from "./context.ts";
+
+/** What the lane record says to this worker. */
+export type LaneWord =
+  /** Go on. */
+  | "work"
+  /** No more work for this index: leave once empty-handed. */
+  | "leave"
+  /** The lane says stop, or names another job or epoch: abort. */
+  | "abort";
+
+/** The worker's view of its lane record, as fresh as its last good read. */
+export class LaneView {
+  readonly #store: ObjectStore;
+  readonly #clock: Clock;
+  readonly #identity: WorkerIdentity;
+  #record: LaneRecord = EMPTY_LANE;
+  #readAtMs = -Infinity;
+  #splitEnded = false;
+
+  constructor(store: ObjectStore, clock: Clock, identity: WorkerIdentity) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#identity = identity;
+  }
+
+  get hand(): number {
+    return this.#record.hand;
+  }
+
+  get beat(): number {
+    return this.#record.beat;
+  }
+
+  ageMs(): number {
+    return this.#clock.monotonicMs() - this.#readAtMs;
+  }
+
+  /** Reads the record; what it says from now on. A read that fails throws and leaves the last word standing. */
+  async read(): Promise<LaneWord> {
+    const { api, lane, job, epoch } = this.#identity;
+    const startedMs = this.#clock.monotonicMs();
+    const found = await this.#store.read(apiKeys(api).lane(lane));
+    // Without a record nobody owns the job: as good as another job's.
+    this.#record = found === undefined ? EMPTY_LANE : (JSON.parse(found.bytes.toString("utf8")) as LaneRecord);
+    this.#readAtMs = startedMs;
+    if (this.#record.job !== job || this.#record.epoch !== epoch || this.#record.stop) return "abort";
+    return (await this.#isWanted()) ? "work" : "leave";
+  }
+
+  /** Nobody leaves before the split has ended: more work may come. */
+  async #isWanted(): Promise<boolean> {
+    const { api, job, generation, index } = this.#identity;
+    if (index < (this.#record.keep[String(generation)] ?? 0)) return true;
+    this.#splitEnded ||= (await this.#store.size(jobKeys(api, job).splitEnd)) !== undefined;
+    return !this.#splitEnded;
+  }
+}

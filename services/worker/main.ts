@@ -1,0 +1,150 @@
+/** A worker process. Reads its environment, builds its backends, hears signals, exits by the table of exit codes. */
+import { enableCompileCache } from "node:module";
+import { join } from "node:path";
+import { connectQueue, type SocketQueue } from "../backends/batch-queue.socket.ts";
+import { realClock, realRandom } from "../backends/clock.real.ts";
+import { datasetFor } from "../backends/dataset.by-scheme.ts";
+import { FilesDataset } from "../backends/dataset.files.ts";
+import { FileLogStore } from "../backends/log-store.files.ts";
+import { openFileStore } from "../backends/object-store.files.ts";
+import { writeProcessFile } from "../backends/process-files.ts";
+import { ENV } from "../protocol/environment.ts";
+import { WORKER_EXIT } from "../protocol/exit-codes.ts";
+import { Misconfigured, readConfig, type WorkerConfig } from "./config.ts";
+import type { StartHandler, WorkerPace } from "./context.ts";
+import { startPythonHandler, type PythonHandler } from "./handlers/handler.python.ts";
+import { handlerInit, loadJob, type JobFiles } from "./job-files.ts";
+import { LogLines } from "./log-lines.ts";
+import { Worker } from "./worker.ts";
+
+enableCompileCache();
+
+/** The laptop's pace; a lease there is 5 s. */
+const PACE: WorkerPace = { pollSeconds: 0.5, laneReadSeconds: 0.1, flushSeconds: 0.004, drainSeconds: 20 };
+const BATCHES_REMEMBERED = 10_000;
+const HOST_PATH = join(import.meta.dirname, "python", "millrace_host", "__main__.py");
+
+async function main(): Promise<number> {
+  const config = readConfig(process.env, () => realRandom.hex(4));
+  const { identity, incarnation } = config;
+  const store = await openFileStore({ root: join(config.root, "store") });
+  const logs = new FileLogStore({ root: join(config.root, "logs") });
+  const lines = new LogLines(logs, realClock, identity.job, identity.name);
+  const queue = await connectQueue(config.socket, { ...identity, incarnation });
+  const files = await loadJob(store, config, process.env[ENV.python] ?? "python3");
+  const handlers = new HandlerProcesses(config, files, lines);
+  const worker = new Worker({
+    identity,
+    spec: files.spec,
+    processes: files.version.spec.handler.processes,
+    store,
+    queue,
+    dataset: datasetFor({ files: new FilesDataset({ roots: ["/"], allowOption: "--allow" }) }),
+    clock: realClock,
+    random: realRandom,
+    pace: PACE,
+    startHandler: handlers.start,
+    say: (text, batch) => {
+      lines.add("worker", text, batch);
+    },
+  });
+  hear(worker, queue);
+  const code = await worker.run();
+  await lines.flush();
+  await store.close();
+  return code;
+}
+
+/** SIGTERM drains; a service that is gone ends the worker, because nobody would end it later. */
+function hear(worker: Worker, queue: SocketQueue): void {
+  process.on("SIGTERM", () => {
+    worker.leave({ kind: "drain" });
+  });
+  process.on("SIGINT", () => undefined); // Ctrl-C on a terminal is for the service, which tells its workers
+  void queue.closed.then(() => {
+    worker.leave({ kind: "lost" });
+  });
+}
+
+/** The handler children of this worker, on file so that whoever survives it can end them. */
+class HandlerProcesses {
+  readonly #config: WorkerConfig;
+  readonly #files: JobFiles;
+  readonly #lines: LogLines;
+  readonly #living = new Set<PythonHandler>();
+  /** Batches whose output may still come. */
+  readonly #batches = new Map<string, number>();
+
+  constructor(config: WorkerConfig, files: JobFiles, lines: LogLines) {
+    this.#config = config;
+    this.#files = files;
+    this.#lines = lines;
+  }
+
+  readonly start: StartHandler = async (processIndex) => {
+    const { version, python } = this.#files;
+    const handler = startPythonHandler({
+      python,
+      hostPath: HOST_PATH,
+      env: handlerEnvironment(version.spec.env),
+      processIndex,
+      output: ({ batchId: id, text }) => {
+        this.#lines.add("handler", text, id === undefined ? undefined : this.#batches.get(id));
+      },
+      clock: realClock,
+      random: realRandom,
+    });
+    this.#living.add(handler);
+    this.#writeFile();
+    void handler.ended.then(() => {
+      this.#living.delete(handler);
+      this.#writeFile();
+    });
+    const ready = await handler.start(handlerInit(this.#files));
+    return { handler: this.#named(handler), ready };
+  };
+
+  /** Remembers which number each batch id stands for, for the log lines. */
+  #named(handler: PythonHandler): PythonHandler {
+    const run = handler.run.bind(handler);
+    handler.run = (meta, items, begun) => {
+      this.#batches.set(meta.batch_id, Math.floor(meta.first / this.#files.spec.input.batch_size));
+      if (this.#batches.size > BATCHES_REMEMBERED) this.#forgetOldest();
+      return run(meta, items, begun);
+    };
+    return handler;
+  }
+
+  #forgetOldest(): void {
+    const oldest = this.#batches.keys().next();
+    if (oldest.done !== true) this.#batches.delete(oldest.value);
+  }
+
+  #writeFile(): void {
+    const pids = [...this.#living].flatMap(({ pid }) => pid ?? []);
+    writeProcessFile(this.#config.root, this.#config.identity.name, process.pid, pids);
+  }
+}
+
+/** The handler inherits what a program needs to run here, and the API's own variables; not ours. */
+function handlerEnvironment(own: Readonly<Record<string, string>>): Record<string, string> {
+  const inherited: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value !== undefined && !name.startsWith("MILLRACE_") && !name.startsWith("NODE_")) inherited[name] = value;
+  }
+  return { ...inherited, ...own };
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const name = error instanceof Error ? error.name : "";
+  console.error(error instanceof Misconfigured ? error.message : error);
+  const codes: Readonly<Record<string, number>> = {
+    Misconfigured: WORKER_EXIT.misconfigured,
+    AppendConflict: WORKER_EXIT.fenced,
+    StoreBroken: WORKER_EXIT.storeBroken,
+  };
+  process.exitCode = codes[name] ?? WORKER_EXIT.crashed;
+}
+process.exit();

@@ -1,0 +1,255 @@
+import type { BatchMessage } from "../protocol/messages.ts";
+import type { AttemptResult } from "./attempt.ts";
+import type { WorkerDeps } from "./context.ts";
+import type { Hand, HeldBatch } from "./hand.ts";
+import { HandlerStartFailed, type Handler, type Ready } from "./handlers/handler.ts";
+import type { Payload, PayloadReader } from "./payload-reader.ts";
+import type { Settler } from "./settler.ts";
+import { Slot } from "./slot.ts";
+
+export interface RunnerParts {
+  readonly hand: Hand;
+  readonly reader: PayloadReader;
+  readonly settler: Settler;
+  /** A batch has been settled (not yet flushed), or handed back. */
+  readonly onSettled: () => void;
+  /** The handler cannot be started any more. */
+  readonly onSick: (error: HandlerStartFailed) => void;
+  readonly onBroken: (error: unknown) => void;
+  /** False: the lane record that allowed this is gone. */
+  readonly mayStart: () => Promise<boolean>;
+}
+
+/** Nothing waits behind a batch that has run so long: it is handed back. */
+const LONG_BATCH_MS = 5_000;
+/** How often running batches are looked at for their timeout. */
+const LOOK_MS = 100;
+/** Starts of a handler in a row that came to nothing. */
+const STARTS_MAX = 3;
+
+/** Keeps the handler processes busy: fills their pipes from the hand, settles what comes out, replaces those that die. */
+export class Runner {
+  readonly #deps: WorkerDeps;
+  readonly #parts: RunnerParts;
+  readonly #slots: Slot[];
+  readonly #running = new Set<Promise<void>>();
+  readonly #ahead = new Map<HeldBatch, Promise<Payload>>();
+  #aloneRuns = false;
+  #stopped = false;
+  #dispatching = false;
+  /** Something changed since the pipes were last filled. */
+  #dispatchAgain = false;
+  /** Moving mean of a batch's milliseconds in its handler; undefined before the first. */
+  #meanMs: number | undefined;
+  #startsFailed = 0;
+  #totalBatches: number | undefined;
+
+  constructor(deps: WorkerDeps, parts: RunnerParts) {
+    this.#deps = deps;
+    this.#parts = parts;
+    this.#slots = Array.from({ length: deps.processes }, (_, index) => new Slot(index, deps.clock));
+  }
+
+  /** Starts all handler processes; throws `HandlerStartFailed` when one cannot. */
+  async start(): Promise<Ready> {
+    const started = await Promise.all(this.#slots.map((slot) => this.#startSlot(slot)));
+    return { hook: started.some(({ hook }) => hook) };
+  }
+
+  /** Pointers came into the hand. */
+  took(messages: readonly BatchMessage[]): void {
+    if (messages.length === 0) return;
+    this.#parts.reader.group(messages);
+    this.#dispatch();
+  }
+
+  tellTotalBatches(batches: number): void {
+    this.#totalBatches = batches;
+    for (const { handler } of this.#slots) handler?.tellTotalBatches(batches);
+  }
+
+  /** Ends batches whose time is up, hands back what waits behind long ones. Until the signal aborts. */
+  async watch(signal: AbortSignal): Promise<void> {
+    const { clock, spec } = this.#deps;
+    for (;;) {
+      await clock.sleep(LOOK_MS, signal);
+      const timeoutMs = (spec.batch_timeout_seconds ?? Infinity) * 1000;
+      for (const slot of this.#slots) if (slot.headMs() > timeoutMs) slot.handler?.kill("timed_out");
+      if (this.#slots.every((slot) => slot.headMs() > LONG_BATCH_MS)) await this.#handBackWaiting();
+    }
+  }
+
+  /** Runs something on a handler that has nothing in its pipe. */
+  async withIdleHandler<T>(use: (handler: Handler) => Promise<T>): Promise<T> {
+    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+    const handler = this.#slots.find((slot) => slot.handler !== undefined)?.handler;
+    if (handler === undefined) throw new Error("no handler process is up to run on_job_complete");
+    return use(handler);
+  }
+
+  /** Takes no more; waits for what the handlers have, so long at most. */
+  async drain(milliseconds: number): Promise<void> {
+    this.#stopped = true;
+    const early = new AbortController();
+    const grace = this.#deps.clock.sleep(milliseconds, early.signal).catch(() => undefined); // aborted: all have ended
+    await Promise.race([Promise.allSettled(this.#running), grace]);
+    early.abort();
+  }
+
+  /** Ends what runs; it stays in the hand. */
+  async abort(): Promise<void> {
+    this.#stopped = true;
+    for (const slot of this.#slots) if (slot.depth > 0) slot.handler?.kill("aborted");
+    await Promise.allSettled(this.#running);
+  }
+
+  async close(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#slots.map((slot) => slot.handler?.close()));
+  }
+
+  async #startSlot(slot: Slot): Promise<Ready> {
+    const { handler, ready } = await this.#deps.startHandler(slot.index);
+    slot.handler = handler;
+    if (this.#totalBatches !== undefined) handler.tellTotalBatches(this.#totalBatches);
+    void handler.ended.then(() => {
+      if (slot.handler === handler) slot.handler = undefined;
+      if (!this.#stopped) this.#restart(slot);
+    });
+    return ready;
+  }
+
+  /** A handler that ended is replaced; one that cannot be started again makes the worker sick. */
+  #restart(slot: Slot): void {
+    this.#startSlot(slot).then(
+      () => {
+        this.#dispatch();
+      },
+      (error: unknown) => {
+        if (this.#stopped) return;
+        if (!(error instanceof HandlerStartFailed)) this.#parts.onBroken(error);
+        else if ((this.#startsFailed += 1) >= STARTS_MAX) this.#parts.onSick(error);
+        else this.#restart(slot);
+      },
+    );
+  }
+
+  #dispatch(): void {
+    this.#dispatchAgain = true;
+    if (this.#dispatching || this.#stopped) return;
+    this.#dispatching = true;
+    this.#fillWhileAsked()
+      .catch(this.#parts.onBroken)
+      .finally(() => {
+        this.#dispatching = false;
+      });
+  }
+
+  async #fillWhileAsked(): Promise<void> {
+    while (this.#dispatchAgain && !this.#stopped) {
+      this.#dispatchAgain = false;
+      await this.#fill();
+    }
+  }
+
+  async #fill(): Promise<void> {
+    const { hand } = this.#parts;
+    for (let held = hand.peek(); held !== undefined; held = hand.peek()) {
+      if (this.#aloneRuns || (held.alone && this.#running.size > 0)) return;
+      const slot = this.#slotWithRoom();
+      if (slot === undefined || !(await this.#parts.mayStart())) break;
+      if (this.#stopped || hand.next() === undefined) return;
+      if (held.alone) await this.#markStarted(held);
+      this.#launch(slot, held);
+    }
+    this.#readAhead();
+  }
+
+  /** The emptiest pipe that takes one more: short batches are piped, so that the handler never waits for the next one. */
+  #slotWithRoom(): Slot | undefined {
+    const depthMax = pipeDepth(this.#meanMs);
+    let best: Slot | undefined;
+    for (const slot of this.#slots) {
+      if (slot.handler !== undefined && slot.depth < (best?.depth ?? depthMax)) best = slot;
+    }
+    return best;
+  }
+
+  async #markStarted(held: HeldBatch): Promise<void> {
+    this.#aloneRuns = true;
+    const { batch, attempt } = held.message;
+    this.#parts.settler.note({ t: "started", batch, attempt });
+    await this.#parts.settler.flush();
+  }
+
+  #launch(slot: Slot, held: HeldBatch): void {
+    const payload = this.#ahead.get(held) ?? this.#parts.reader.read(held.message);
+    this.#ahead.delete(held);
+    const running: Promise<void> = slot
+      .run(held, payload)
+      .then((result) => {
+        this.#onResult(held, result);
+      })
+      .catch(this.#parts.onBroken)
+      .finally(() => {
+        this.#running.delete(running);
+        if (held.alone) this.#aloneRuns = false;
+        this.#parts.onSettled();
+        this.#dispatch();
+      });
+    this.#running.add(running);
+  }
+
+  #onResult(held: HeldBatch, result: AttemptResult): void {
+    const { hand, settler, onSettled } = this.#parts;
+    if ("kind" in result || (this.#stopped && result.line.cause === "aborted")) {
+      hand.putBack(held);
+      return;
+    }
+    this.#startsFailed = 0;
+    const ms = result.line.seconds * 1000;
+    this.#meanMs = this.#meanMs === undefined ? ms : this.#meanMs * 0.9 + ms * 0.1;
+    settler.settle(result, held.receipt, () => {
+      hand.drop(held);
+      onSettled();
+    });
+  }
+
+  /** Nothing runs and nothing waits. */
+  get isIdle(): boolean {
+    return this.#running.size === 0 && this.#parts.hand.waiting === 0;
+  }
+
+  /** Reads the bytes of what comes next while the handlers work. */
+  #readAhead(): void {
+    const count = this.#slots.length * (pipeDepth(this.#meanMs) + 1);
+    for (let ahead = 0; ahead < count; ahead += 1) {
+      const held = this.#parts.hand.peek(ahead);
+      if (held === undefined) return;
+      if (this.#ahead.has(held)) continue;
+      const payload = this.#parts.reader.read(held.message);
+      payload.catch(() => undefined); // whoever runs the batch hears of it
+      this.#ahead.set(held, payload);
+    }
+  }
+
+  async #handBackWaiting(): Promise<void> {
+    const { hand, settler } = this.#parts;
+    const waiting = hand.takeWaiting();
+    if (waiting.length === 0) return;
+    settler.note({ t: "handed_back", batches: waiting.map(({ message }) => message.batch) });
+    await settler.flush();
+    await this.#deps.queue.release(this.#deps.identity.lane, waiting.map(({ receipt }) => receipt)); // prettier-ignore
+    for (const held of waiting) {
+      this.#ahead.delete(held);
+      hand.drop(held);
+    }
+  }
+}
+
+/** How many batches stand in one handler's pipe: as many as it takes to keep it busy, and none behind a long one. */
+function pipeDepth(meanMs: number | undefined): number {
+  if (meanMs === undefined || meanMs > 250) return 1;
+  if (meanMs > 10) return 2;
+  return meanMs > 1 ? 4 : 16;
+}

@@ -1,0 +1,48 @@
+import type { Clock } from "../backends/clock.ts";
+import { runAttempt, unreadable, type AttemptResult } from "./attempt.ts";
+import type { HeldBatch } from "./hand.ts";
+import type { Handler } from "./handlers/handler.ts";
+import type { Payload } from "./payload-reader.ts";
+
+/** One handler process with the batches in its pipe, the first of which it works on. */
+export class Slot {
+  readonly index: number;
+  handler: Handler | undefined;
+  readonly #clock: Clock;
+  readonly #inFlight: HeldBatch[] = [];
+  /** Since when the first one in the pipe has had the handler to itself. */
+  #headSinceMs = 0;
+
+  constructor(index: number, clock: Clock) {
+    this.index = index;
+    this.#clock = clock;
+  }
+
+  get depth(): number {
+    return this.#inFlight.length;
+  }
+
+  /** How long the first batch in the pipe has been with the handler, milliseconds; 0 without one. */
+  headMs(): number {
+    return this.#inFlight.length === 0 ? 0 : this.#clock.monotonicMs() - this.#headSinceMs;
+  }
+
+  /** Puts a batch into the pipe; resolves when its attempt has ended. Never rejects but for errors of this program. */
+  async run(held: HeldBatch, payload: Promise<Payload>): Promise<AttemptResult> {
+    this.#inFlight.push(held);
+    try {
+      const read = await payload.then(
+        (value) => ({ value }),
+        (error: unknown) => ({ error }),
+      );
+      if ("error" in read) return unreadable(held.message, read.error);
+      if (this.handler === undefined) return { kind: "not_begun" };
+      if (this.#inFlight[0] === held) this.#headSinceMs = this.#clock.monotonicMs();
+      held.begun = true;
+      return await runAttempt(held.message, read.value, this.handler, () => this.headMs() / 1000);
+    } finally {
+      this.#inFlight.splice(this.#inFlight.indexOf(held), 1);
+      this.#headSinceMs = this.#clock.monotonicMs();
+    }
+  }
+}

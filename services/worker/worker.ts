@@ -1,0 +1,272 @@
+import type { Delivery } from "../backends/batch-queue.ts";
+import { WORKER_EXIT } from "../protocol/exit-codes.ts";
+import { jobKeys } from "../protocol/keys.ts";
+import type { BatchMessage, CompletionTicket } from "../protocol/messages.ts";
+import type { SplitEnd } from "../protocol/pointers.ts";
+import { complete } from "./completion.ts";
+import type { WorkerDeps } from "./context.ts";
+import { Hand } from "./hand.ts";
+import { HandlerStartFailed } from "./handlers/handler.ts";
+import { isJudged } from "./judged.ts";
+import { LaneView, type LaneWord } from "./lane-view.ts";
+import { PayloadReader } from "./payload-reader.ts";
+import { Runner } from "./runner.ts";
+import { Settler } from "./settler.ts";
+
+/** Why a worker ends. */
+export type Leaving =
+  | { readonly kind: "excess" | "stop" | "zombie" | "drain" | "lost" | "sick" }
+  | { readonly kind: "broken"; readonly error: unknown };
+
+const EXIT = {
+  excess: WORKER_EXIT.done,
+  stop: WORKER_EXIT.done,
+  zombie: WORKER_EXIT.done,
+  drain: WORKER_EXIT.drained,
+  lost: WORKER_EXIT.done,
+  sick: WORKER_EXIT.crashed,
+} as const;
+
+/** One worker's life: receive, attempt, settle, until its lane, its platform or its service says otherwise. */
+export class Worker {
+  readonly #deps: WorkerDeps;
+  readonly #leaseMs: number;
+  readonly #lane: LaneView;
+  readonly #hand = new Hand();
+  readonly #settler: Settler;
+  readonly #runner: Runner;
+  readonly #over = new AbortController();
+  #leaving: Leaving | undefined;
+  #polled = -1;
+  #heldAtMs = -Infinity;
+  #completing: Promise<void> | undefined;
+  #totalTold = false;
+  /** Called when the hand has room again. */
+  #roomWaiter: (() => void) | undefined;
+
+  constructor(deps: WorkerDeps) {
+    const { store, clock, identity, queue, pace } = deps;
+    this.#deps = deps;
+    this.#leaseMs = queue.leaseSeconds * 1000;
+    this.#lane = new LaneView(store, clock, identity);
+    this.#settler = new Settler({ store, queue, clock, flushMs: pace.flushSeconds * 1000 }, identity);
+    this.#runner = new Runner(deps, {
+      hand: this.#hand,
+      reader: new PayloadReader(store, deps.dataset),
+      settler: this.#settler,
+      onSettled: () => {
+        this.#onSettled();
+      },
+      onSick: (error) => {
+        this.#startFailed(error);
+      },
+      onBroken: (error) => {
+        this.leave({ kind: "broken", error });
+      },
+      mayStart: () => this.#mayStart(),
+    });
+  }
+
+  /** Lives until it has to leave; answers the process's exit code. Throws what broke. */
+  async run(): Promise<number> {
+    if ((await this.#readLane()) !== "work") return WORKER_EXIT.done;
+    if (await this.#startHandlers()) {
+      const loops = [this.#watchLane(), this.#renew(), this.#receive(), this.#runner.watch(this.#over.signal)];
+      await Promise.all(loops.map((loop) => this.#guard(loop)));
+    }
+    return this.#finish();
+  }
+
+  /** Asks it to leave; the first reason counts. */
+  leave(why: Leaving): void {
+    if (this.#leaving !== undefined) return;
+    this.#leaving = why;
+    this.#over.abort();
+    this.#roomWaiter?.();
+  }
+
+  async #guard(loop: Promise<void>): Promise<void> {
+    try {
+      await loop;
+    } catch (error) {
+      const gone = error instanceof Error && error.name === "QueueClosed";
+      if (!this.#over.signal.aborted) this.leave(gone ? { kind: "lost" } : { kind: "broken", error });
+      else if (this.#leaving?.kind !== "broken" && !gone && error !== this.#over.signal.reason) throw error;
+    }
+  }
+
+  async #startHandlers(): Promise<boolean> {
+    try {
+      const { hook } = await this.#runner.start();
+      this.#settler.note({ t: "ready", hook });
+      await this.#settler.flush();
+      return true;
+    } catch (error) {
+      if (!(error instanceof HandlerStartFailed)) throw error;
+      this.#startFailed(error);
+      return false;
+    }
+  }
+
+  #startFailed(error: HandlerStartFailed): void {
+    this.#deps.say(`the handler could not start: ${error.message}`);
+    this.#settler.note({ t: "start_failed", error: error.message, traceback: error.traceback });
+    this.leave({ kind: "sick" });
+  }
+
+  async #readLane(): Promise<LaneWord> {
+    const word = await this.#lane.read();
+    if (word === "abort") this.leave({ kind: "stop" });
+    else if (word === "leave" && this.#isEmptyHanded()) this.leave({ kind: "excess" });
+    return word;
+  }
+
+  #isEmptyHanded(): boolean {
+    return this.#hand.size === 0 && this.#completing === undefined;
+  }
+
+  async #mayStart(): Promise<boolean> {
+    if (this.#lane.ageMs() <= this.#leaseMs) return !this.#over.signal.aborted;
+    await this.#readLane();
+    return !this.#over.signal.aborted;
+  }
+
+  async #watchLane(): Promise<void> {
+    const { clock, pace, store, identity } = this.#deps;
+    for (;;) {
+      await clock.sleep(pace.laneReadSeconds * 1000, this.#over.signal);
+      await this.#readLane();
+      if (this.#totalTold) continue;
+      const end = await store.get(jobKeys(identity.api, identity.job).splitEnd);
+      if (end === undefined) continue;
+      this.#totalTold = true;
+      this.#runner.tellTotalBatches((JSON.parse(end.bytes.toString("utf8")) as SplitEnd).batches);
+    }
+  }
+
+  /** Three times in each lease: renews what is held, and gives a sign of life. */
+  async #renew(): Promise<void> {
+    const { clock, queue, identity } = this.#deps;
+    for (;;) {
+      await clock.sleep(this.#leaseMs / 3, this.#over.signal);
+      const receipts = this.#hand.receipts();
+      // A lost lease aborts nothing: the ledger counts each batch once.
+      if (receipts.length > 0) await queue.extend(identity.lane, receipts);
+      if (clock.monotonicMs() - this.#heldAtMs >= this.#leaseMs / 2) this.#sayHeld();
+    }
+  }
+
+  #sayHeld(): void {
+    this.#hand.takeChange();
+    this.#heldAtMs = this.#deps.clock.monotonicMs();
+    this.#settler.note(this.#hand.line(this.#polled));
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    const flushed = this.#runner.isIdle ? this.#settler.flush() : this.#settler.flushSoon();
+    flushed.catch((error: unknown) => {
+      this.leave({ kind: "broken", error });
+    });
+  }
+
+  async #receive(): Promise<void> {
+    const { queue, identity, pace } = this.#deps;
+    while (!this.#over.signal.aborted) {
+      const room = Math.max(this.#lane.hand, this.#deps.processes) - this.#hand.size;
+      if (room < 1 || this.#hand.waiting > this.#hand.size / 2 + this.#deps.processes) {
+        await this.#room();
+        continue;
+      }
+      if (this.#lane.ageMs() > this.#leaseMs) await this.#readLane();
+      const { beat } = this.#lane;
+      const deliveries = await queue.receive(identity.lane, { messagesMax: room, waitSeconds: pace.pollSeconds });
+      if (deliveries.length === 0) this.#polled = beat;
+      await this.#accept(deliveries);
+    }
+  }
+
+  #room(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#roomWaiter = resolve;
+    });
+  }
+
+  #onSettled(): void {
+    this.#flushSoon();
+    this.#roomWaiter?.();
+  }
+
+  /** Sorts what came: pointers of this epoch are run, older ones dropped; a newer one says that this worker is a zombie. */
+  async #accept(deliveries: readonly Delivery[]): Promise<void> {
+    const { identity, queue } = this.#deps;
+    const dropped: string[] = [];
+    const returned: string[] = [];
+    const taken: BatchMessage[] = [];
+    for (const delivery of deliveries) {
+      const { message, receipt } = delivery;
+      if (message.epoch < identity.epoch) dropped.push(receipt);
+      else if (message.epoch > identity.epoch || this.#over.signal.aborted) returned.push(receipt);
+      else if (message.kind === "completion") this.#complete(message, receipt);
+      else if (await this.#isDone(message, delivery.deliveries)) dropped.push(receipt);
+      else taken.push(this.#take(message, delivery));
+      if (message.epoch > identity.epoch) this.leave({ kind: "zombie" });
+    }
+    if (dropped.length > 0) await queue.ack(identity.lane, dropped);
+    if (returned.length > 0) await queue.release(identity.lane, returned);
+    if (this.#hand.takeChange()) this.#sayHeld();
+    this.#runner.took(taken);
+  }
+
+  #take(message: BatchMessage, delivery: Delivery): BatchMessage {
+    this.#hand.take({ ...delivery, message }, message.alone === true || delivery.deliveries > 1);
+    return message;
+  }
+
+  /** Held here already, or judged: a copy that has no use. */
+  async #isDone(message: BatchMessage, deliveries: number): Promise<boolean> {
+    if (this.#hand.holds(message.batch)) return true;
+    const { store, identity } = this.#deps;
+    return deliveries > 1 && (await isJudged(store, identity.api, message));
+  }
+
+  #complete({ opening }: CompletionTicket, receipt: string): void {
+    const { queue, identity } = this.#deps;
+    const run = async () => {
+      const used = await this.#runner.withIdleHandler((handler) => complete(this.#deps, opening, handler));
+      if (used) await queue.ack(identity.lane, [receipt]);
+    };
+    this.#completing ??= run()
+      .catch((error: unknown) => {
+        this.leave({ kind: "broken", error });
+      })
+      .finally(() => {
+        this.#completing = undefined;
+      });
+  }
+
+  /** Hands back what is held, says goodbye, ends the handlers. */
+  async #finish(): Promise<number> {
+    const why = this.#leaving ?? { kind: "excess" };
+    if (why.kind === "broken") {
+      await this.#runner.close();
+      throw why.error;
+    }
+    if (why.kind === "drain") await this.#runner.drain(this.#deps.pace.drainSeconds * 1000);
+    await this.#runner.abort();
+    await this.#completing;
+    const left = this.#hand.takeAll();
+    const { queue, identity } = this.#deps;
+    if (left.length > 0) {
+      this.#settler.note({ t: "handed_back", batches: left.map(({ message }) => message.batch) });
+    }
+    this.#settler.note({ t: "left", why: why.kind });
+    if (why.kind === "lost") await this.#settler.flushUnacked();
+    else await this.#settler.flush();
+    if (left.length > 0 && why.kind !== "lost") {
+      await queue.release(identity.lane, left.map(({ receipt }) => receipt)); // prettier-ignore
+    }
+    await this.#runner.close();
+    return EXIT[why.kind];
+  }
+}
