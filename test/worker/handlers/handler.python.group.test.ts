@@ -12,6 +12,7 @@ class Handler:
         if os.fork() == 0:
             time.sleep(600)
         return payload
+    def leave(self, payload): os._exit(0)
     def fork_and_return(self, payload):
         os.fork()
         return payload
@@ -38,7 +39,8 @@ describe("a handler's process group", () => {
     const { pid } = project.handler;
     expect(rowsOf(await project.run("a", ["fork"]))).toContain("fork");
 
-    await project.handler.close();
+    await project.run("b", ["leave"]);
+    await project.handler.ended;
 
     await expect.poll(() => isGroupAlive(pid)).toBe(false);
   });
