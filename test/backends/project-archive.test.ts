@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import tar from "tar-stream";
-import type { Headers } from "tar-stream";
+import type { Header } from "tar-stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { packProject, unpackOnce } from "../../services/backends/project-archive.ts";
@@ -29,7 +29,7 @@ async function packedPaths(texts: Readonly<Record<string, string>>): Promise<str
   return [...(await packProject(folder, HOME)).files.keys()];
 }
 
-async function archiveOf(entries: readonly [Headers, string][]): Promise<Buffer> {
+async function archiveOf(entries: readonly [Header, string][]): Promise<Buffer> {
   const pack = tar.pack();
   for (const [header, text] of entries) pack.entry({ size: Buffer.byteLength(text), ...header }, text);
   pack.finalize();
@@ -120,7 +120,7 @@ describe("packProject", () => {
 });
 
 describe("readArchive", () => {
-  it.each<[string, Headers, RegExp]>([
+  it.each<[string, Header, RegExp]>([
     ["a path upwards", { name: "../evil.py" }, /leads out of it/],
     ["a path upwards in its middle", { name: "a/../../evil.py" }, /leads out of it/],
     ["an absolute path", { name: "/etc/evil" }, /leads out of it/],

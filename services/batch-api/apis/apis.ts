@@ -91,9 +91,9 @@ export class Apis implements ApiService {
   }
 
   async *#names(): AsyncGenerator<string> {
-    let after = API_PREFIX;
+    let after: string | undefined;
     for (;;) {
-      const { entries } = await this.#store.list(API_PREFIX, { after, limit: 1 });
+      const { entries } = await this.#store.list(API_PREFIX, { limit: 1, ...(after === undefined ? {} : { after }) });
       const api = entries[0]?.key.slice(API_PREFIX.length).split("/")[0];
       if (api === undefined) return;
       yield api;
