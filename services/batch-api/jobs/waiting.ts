@@ -4,9 +4,12 @@ import { JOB_FORMAT, type JobSpec } from "../../protocol/jobs.ts";
 import { apiKeys, jobKeys } from "../../protocol/keys.ts";
 import type { LaneRecord } from "../../protocol/lanes.ts";
 import { LIMITS } from "../../protocol/limits.ts";
+import { byGrant } from "../driver/waiting.ts";
 import { readObject, readRecord } from "./stored.ts";
 
 const NAMED_MAX = 3;
+/** The usual order: three of four grants go by priority first. */
+const granted = byGrant(1);
 
 /** A sentence about the lanes and the jobs ahead of this one (by priority, then age). */
 export async function waitingMessage(store: ObjectStore, lanes: number, spec: JobSpec): Promise<string> {
@@ -41,14 +44,9 @@ async function jobsAhead(store: ObjectStore, spec: JobSpec, running: ReadonlySet
     const job = key.slice(prefix.length);
     if (job === spec.job || running.has(job)) continue;
     const other = await readObject<JobSpec>(store, jobKeys(spec.api, job).spec, JOB_FORMAT);
-    if (other !== undefined && comesBefore(other, spec)) ahead.push(other);
+    if (other !== undefined && granted(other, spec) < 0) ahead.push(other);
   }
-  return ahead.sort((a, b) => (comesBefore(a, b) ? -1 : 1)).map(({ job }) => job);
-}
-
-function comesBefore(a: JobSpec, b: JobSpec): boolean {
-  if (a.priority !== b.priority) return a.priority > b.priority;
-  return a.accepted_at === b.accepted_at ? a.job > b.job : a.accepted_at < b.accepted_at;
+  return ahead.sort(granted).map(({ job }) => job);
 }
 
 function named(jobs: readonly string[]): string {
