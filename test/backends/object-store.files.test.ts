@@ -94,6 +94,44 @@ describe("a file store", () => {
     expect(await other.read("lease")).toBeUndefined();
   });
 
+  it("syncs bytes before a name shows them, and every new name before it answers", async () => {
+    const calls: string[] = [];
+    const shown = (path: string) => path.slice(root.length).replace(/\d+-[0-9a-f]+/, "*") || "/";
+    const files: FileSystem = {
+      ...nodeFileSystem,
+      async fdatasync(fd) {
+        await nodeFileSystem.fdatasync(fd);
+        calls.push("bytes");
+      },
+      async link(existing, path) {
+        await nodeFileSystem.link(existing, path);
+        calls.push(`link ${shown(path)}`);
+      },
+      async syncFolder(path) {
+        await nodeFileSystem.syncFolder(path);
+        calls.push(`names ${shown(path)}`);
+      },
+    };
+    const store = await openFileStore({ root, files });
+    async function callsOf(act: () => Promise<unknown>): Promise<readonly string[]> {
+      calls.length = 0;
+      await act();
+      return [...calls];
+    }
+    const x = Buffer.from("x");
+
+    const first = ["names /a/b", "names /a", "names /"];
+    expect(await callsOf(() => store.put("a/b/object", x))).toEqual(["bytes", "link /a/b/object", ...first]);
+    expect(await callsOf(() => store.put("a/b/object", x))).toEqual(["bytes", "names /a/b"]);
+    const record = ["bytes", "link /a/b/record@1", "names /a/b"];
+    expect(await callsOf(() => store.swap("a/b/record", x, undefined))).toEqual(record);
+    expect(await callsOf(() => store.append("a/c/log", x, 0))).toEqual(["bytes", "names /a/c", "names /a"]);
+    expect(await callsOf(() => store.append("a/c/log", x, 1))).toEqual(["bytes"]);
+    expect(await callsOf(() => store.sync(["a/c/log"]))).toEqual(["bytes", "names /a/c"]);
+    expect(await callsOf(() => store.delete("a/b/object"))).toEqual(["names /a/b"]);
+    await store.close();
+  });
+
   it("breaks for good when a sync fails, and never tries it again", async () => {
     let syncs = 0;
     const files: FileSystem = {
