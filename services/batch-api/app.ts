@@ -51,10 +51,10 @@ export async function buildApp(options: AppOptions): Promise<App> {
   openapiRoute(app);
   pageRoute(app, door);
   await app.register(async (modern) => {
-    modernDoor(modern as App, door);
+    modernDoor(modern, door);
   });
   await app.register(async (cortex) => {
-    cortexRoutes(cortex as App, door);
+    cortexRoutes(cortex, door);
   });
   await app.ready();
   return app;
@@ -67,13 +67,13 @@ function modernDoor(app: App, door: Door): void {
     refuseWhileStarting(door.readiness());
   });
   void app.register(async (scope) => {
-    apiRoutes(scope as App, door);
+    apiRoutes(scope, door);
   });
   void app.register(async (scope) => {
-    jobRoutes(scope as App, door);
+    jobRoutes(scope, door);
   });
   void app.register(async (scope) => {
-    streamRoutes(scope as App, door);
+    streamRoutes(scope, door);
   });
 }
 

@@ -14,7 +14,7 @@ describe("the modern door", () => {
     expect(answer.statusCode).toBe(202);
     const job = answer.json<{ job_id: string; state: string }>();
     expect(job.state).toBe("pending");
-    expect(answer.headers["location"]).toBe(`${JOBS}/${job.job_id}`);
+    expect(answer.headers.location).toBe(`${JOBS}/${job.job_id}`);
     const input = jobs.submissions[0]?.submission.input;
     expect(input?.kind === "item_list" && input.items.map(String)).toEqual(["12345678901234567890", '{"a":1,"a":2}']);
   });

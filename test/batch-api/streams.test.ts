@@ -75,21 +75,33 @@ describe("streams of a job", () => {
     expect(signal.aborted).toBe(true);
   });
 
+  it("send their head at once when they follow, however long the first row is in coming", async () => {
+    const { jobs, port, address } = await listening();
+    // eslint-disable-next-line require-yield -- a job that never gives a row
+    jobs.resultsOf = async function* (signal) {
+      await abortedOf(signal);
+    };
+
+    const answer = await fetch(`http://127.0.0.1:${String(port)}${address}/results?follow=true`);
+
+    expect(answer.status).toBe(200);
+    await answer.body?.cancel();
+  });
+
   it("pull no more than the client reads", async () => {
     const { jobs, port, address } = await listening();
     const chunk = Buffer.alloc(64 * 1024, 0x61);
     let pulled = 0;
-    let seen = 0;
     jobs.resultsOf = async function* () {
       for (; pulled < 2_000; pulled += 1) yield chunk;
     };
 
     const socket = ask(port, `${address}/results`);
     socket.pause();
-    do {
+    for (let seen = -1; pulled > seen;) {
       seen = pulled;
       await new Promise((resolve) => setTimeout(resolve, 200));
-    } while (pulled > seen);
+    }
     const stalledAt = pulled;
     socket.resume();
     let bytes = 0;

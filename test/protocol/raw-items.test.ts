@@ -47,7 +47,7 @@ describe("the items of a body", () => {
 
   it("are refused exactly where JSON.parse refuses", () => {
     const start = '{"item_list":{"items":[1,"a\\n",{"b":[true,null,-1.5e+3]}],"batch_size":2},"x":[]}';
-    const characters = [...'{}[]",:\\0123456789.eE+-tfnul \n\u0001é'];
+    const characters = Array.from('{}[]",:\\0123456789.eE+-tfnul \n\u0001é');
     fc.assert(
       fc.property(fc.nat(start.length), fc.nat(2), fc.constantFrom(...characters), (at, cut, put) => {
         const text = start.slice(0, at) + put + start.slice(at + cut);

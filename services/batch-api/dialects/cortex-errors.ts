@@ -33,17 +33,17 @@ export function cortexErrorBody(error: unknown, request: FastifyRequest, dialect
   return { kind, message: tooLarge ? "http: request body too large" : problem.message };
 }
 
-export async function replyCortexError(
+export function replyCortexError(
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
   dialect: CortexDialect,
-): Promise<void> {
+): void {
   const problem = toProblem(error, request);
   if (problem.status >= 500) request.log.error({ err: error }, "a request failed");
   // A client that retries on 503, as behind its old load balancer, finds the service in a second.
   const status = problem.code === "service_starting" ? 503 : 400;
-  await reply
+  void reply
     .status(status)
     .type("application/json")
     .send(cortexErrorBody(error, request, dialect));

@@ -29,9 +29,9 @@ export function cortexRoutes(app: App, door: Door): void {
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_, body, done) => {
     done(null, body);
   });
-  app.setErrorHandler((error, request, reply) =>
-    replyCortexError(error, request, reply, asked.get(request)?.dialect ?? cortexDialect(CORTEX_DIALECT_DEFAULT)),
-  );
+  app.setErrorHandler((error, request, reply) => {
+    replyCortexError(error, request, reply, asked.get(request)?.dialect ?? cortexDialect(CORTEX_DIALECT_DEFAULT));
+  });
   app.addHook("onRequest", async (request, reply) => {
     const api = (request.params as { readonly api: string }).api;
     if (isReservedApiName(api)) {

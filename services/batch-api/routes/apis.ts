@@ -133,10 +133,13 @@ async function tellProgress(
   if (!lines.destroyed) lines.push(null);
 }
 
-async function tooLargeIsTheProject(error: FastifyError, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  if (error.code !== "FST_ERR_CTP_BODY_TOO_LARGE") return replyProblem(error, request, reply);
+function tooLargeIsTheProject(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  if (error.code !== "FST_ERR_CTP_BODY_TOO_LARGE") {
+    replyProblem(error, request, reply);
+    return;
+  }
   const most = `${String(LIMITS.projectBytesMax / (1024 * 1024))} MiB`;
   const fix = "leave data and models out with a .millraceignore file, and fetch them in the handler";
   const fault = { field: "body", found: `more than ${most}`, fix };
-  return replyProblem(new Problem("project_too_large", "", [fault]), request, reply);
+  replyProblem(new Problem("project_too_large", "", [fault]), request, reply);
 }

@@ -11,13 +11,13 @@ const JOBS_MAX = 20;
 const STYLE = `
 :root { color-scheme: light dark; --line: #8884; --quiet: #667; --bad: #b3261e; --good: #1a7f37; }
 @media (prefers-color-scheme: dark) { :root { --quiet: #aab; --bad: #ff8a80; --good: #6fdd8b; } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1.5rem; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 80rem; margin: 0 auto; padding: 1.5rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
 p, .quiet { color: var(--quiet); } nav a { margin-right: 1rem; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .4rem .75rem .4rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-td.words { white-space: normal; min-width: 16rem; color: var(--quiet); }
+td.words { white-space: normal; min-width: 12rem; line-height: 1.3; }
 code, td a { font-family: ui-monospace, monospace; font-size: .92em; }
 progress { width: 7rem; vertical-align: middle; }
 .succeeded { color: var(--good); } .failed, .completed_with_failures { color: var(--bad); }
@@ -73,9 +73,9 @@ function sectionOf(view: ApiView, views: readonly JobView[]): string {
   const head = `<section><h2>${escape(api)} <span class="quiet">version <code>${escape(version)}</code></span></h2>`;
   if (views.length === 0)
     return `${head}<p>No jobs yet: <code>millrace submit ${escape(api)} INPUT</code>.</p></section>`;
-  return `${head}<div class="scroll"><table><thead><tr><th scope="col">Job</th><th scope="col">State</th>
+  return `${head}<div class="scroll" role="region" aria-label="Jobs of ${escape(api)}" tabindex="0"><table><thead><tr><th scope="col">Job</th><th scope="col">State</th>
 <th scope="col">Batches</th><th scope="col" class="number">Items done</th><th scope="col" class="number">Items failed</th>
-<th scope="col">Submitted (UTC)</th><th scope="col">Lasted</th><th scope="col">Says</th></tr></thead>
+<th scope="col">Submitted (UTC)</th><th scope="col">Lasted</th></tr></thead>
 <tbody>${views.map(rowOf).join("")}</tbody></table></div></section>`;
 }
 
@@ -89,8 +89,9 @@ function rowOf(view: JobView): string {
   const lasted = ended === null ? "" : `${((ended - spec.accepted_at) / 1000).toFixed(1)} s`;
   const number = (value: number) => `<td class="number">${value.toLocaleString("en-US")}</td>`;
   return `<tr><td><a href="${escape(jobPath(spec.api, spec.job))}">${escape(spec.job)}</a></td>
-<td class="${view.state}">${view.state.replaceAll("_", " ")}</td><td>${bar} ${label}</td>${number(done)}${number(counts.items_failed)}
-<td>${isoTime(spec.accepted_at).slice(0, 19).replace("T", " ")}</td><td>${lasted}</td><td class="words">${escape(view.message)}</td></tr>`;
+<td class="words"><span class="${view.state}">${view.state.replaceAll("_", " ")}</span><br>
+<small class="quiet">${escape(view.message)}</small></td><td>${bar} ${label}</td>${number(done)}${number(counts.items_failed)}
+<td>${isoTime(spec.accepted_at).slice(0, 19).replace("T", " ")}</td><td>${lasted}</td></tr>`;
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {

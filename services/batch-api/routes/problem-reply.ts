@@ -8,11 +8,11 @@ import { bodyTooLarge } from "../../protocol/submission.parse.ts";
 
 type Validation = NonNullable<FastifyError["validation"]>[number];
 
-export async function replyProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+export function replyProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = toProblem(error, request);
   if (problem.status >= 500) request.log.error({ err: error }, "a request failed");
   if (problem.code === "service_starting") void reply.header("retry-after", "1");
-  await reply.status(problem.status).type("application/problem+json").send(problem.toJSON());
+  void reply.status(problem.status).type("application/problem+json").send(problem.toJSON());
 }
 
 /** What a client is told of an error; of surprises nothing but where to look. */

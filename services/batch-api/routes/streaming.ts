@@ -23,11 +23,7 @@ export function sendStream(
   });
   const stream = Readable.from(produce(gone.signal), { objectMode: false, highWaterMark: READ_AHEAD_BYTES });
   void reply.type(mediaType).header("cache-control", "no-store").send(stream);
-  if (early) {
-    setImmediate(() => {
-      if (reply.raw.hasHeader("content-type") && !reply.raw.headersSent) reply.raw.flushHeaders();
-    });
-  }
+  if (early && reply.raw.hasHeader("content-type") && !reply.raw.headersSent) reply.raw.flushHeaders();
   return reply;
 }
 
