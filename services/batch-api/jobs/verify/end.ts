@@ -3,6 +3,7 @@ import type { CompletionRecord, StateRecord } from "../../../protocol/jobs.ts";
 import { apiKeys } from "../../../protocol/keys.ts";
 import type { LaneRecord } from "../../../protocol/lanes.ts";
 import { FINAL_STATES, isFinal, type JobState } from "../../../protocol/states.ts";
+import { readState } from "../state-record.ts";
 import { readRecord } from "../stored.ts";
 import type { Check } from "./check.ts";
 import type { JobFacts } from "./facts.ts";
@@ -31,7 +32,7 @@ export const endChecks: readonly Check[] = [
   { name: "an ended job holds no lane", invariants: ["I11", "I12"], when: ({ final }) => final, run: laneFreed },
 ];
 
-function* statesEntered({ state, spec }: JobFacts): Generator<Finding> {
+function* statesEntered({ state }: JobFacts): Generator<Finding> {
   const entered = Object.keys(state.at) as JobState[];
   const finals = entered.filter((name) => isFinal(name));
   if (finals.length > 1) yield { problem: `the job entered ${finals.join(" and ")}`, mend: BUG };
@@ -50,9 +51,6 @@ function* statesEntered({ state, spec }: JobFacts): Generator<Finding> {
       problem: `the job is ${state.state} and has ${state.cause === null ? "no" : "a"} cause of its end`,
       mend: BUG,
     };
-  }
-  for (const [name, at] of Object.entries(state.at)) {
-    if (at < spec.accepted_at) yield { problem: `the job was ${name} before it was accepted`, mend: BUG };
   }
 }
 
@@ -96,24 +94,27 @@ function* finalStays({ state, stateAfter, cut, keys }: JobFacts): Generator<Find
   }
 }
 
-async function* markers({ store, spec, stateAfter }: JobFacts): AsyncGenerator<Finding> {
+/** Read in this order, so that a job that ends meanwhile is not blamed: active/ goes after ended/ came, and both after the state. */
+async function* markers({ store, spec }: JobFacts): AsyncGenerator<Finding> {
   const keys = apiKeys(spec.api);
   const active = (await store.size(keys.activeJob(spec.job))) !== undefined;
+  const marked: JobState[] = [];
   for (const final of FINAL_STATES) {
-    const marked = (await store.size(keys.endedJob(final, spec.job))) !== undefined;
-    if (marked && stateAfter.state !== final) {
-      yield { problem: `${keys.endedJob(final, spec.job)} is there, and the job is ${stateAfter.state}`, mend: BUG };
-    }
-    if (!marked && !active && stateAfter.state === final) {
-      yield { problem: `the job is ${final}, and no marker lists it`, mend: RESTART };
-    }
+    if ((await store.size(keys.endedJob(final, spec.job))) !== undefined) marked.push(final);
   }
-  if (!active && !isFinal(stateAfter.state)) {
-    yield {
-      problem: `the job is ${stateAfter.state}, and ${keys.activeJob(spec.job)} is not there: no driver will look for it`,
-      mend: "submit it again under its idempotency key, which completes the acceptance",
-    };
+  const { state } = (await readState(store, spec.api, spec.job)).state;
+  for (const final of marked) {
+    if (state === final) continue;
+    yield { problem: `${keys.endedJob(final, spec.job)} is there, and the job is ${state}`, mend: BUG };
   }
+  if (active) return;
+  if (isFinal(state) && marked.length === 0)
+    yield { problem: `the job is ${state}, and no marker lists it`, mend: RESTART };
+  if (isFinal(state)) return;
+  yield {
+    problem: `the job is ${state}, and ${keys.activeJob(spec.job)} is not there: no driver will look for it`,
+    mend: "submit it again under its idempotency key, which completes the acceptance",
+  };
 }
 
 /** The marker under active/ goes last: once it is gone everything else is given back. */
