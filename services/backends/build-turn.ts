@@ -3,8 +3,7 @@
  * `turn.<n>` made by `link(2)`, which fails if n exists; it is never removed, and the highest n is the turn. It is open to
  * others when it is empty (its holder gave up) or names a process that is gone. So no lock can be left behind.
  */
-import { randomUUID } from "node:crypto";
-import { link, mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { link, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 interface Holder {
@@ -20,16 +19,16 @@ export async function takeTurn(folder: string): Promise<number | undefined> {
   if (highest > 0 && (await isHeld(folder, highest))) return undefined;
   const mine = highest + 1;
   const holder: Holder = { pid: process.pid, started: await processStart(process.pid) };
-  const partial = join(folder, `.turn.${randomUUID()}`);
+  const partial = await mkdtemp(join(folder, ".turn-"));
   try {
-    await writeFile(partial, JSON.stringify(holder), { flush: true });
-    await link(partial, join(folder, `turn.${String(mine)}`));
+    await writeFile(join(partial, "holder"), JSON.stringify(holder), { flush: true });
+    await link(join(partial, "holder"), join(folder, `turn.${String(mine)}`));
     return mine;
   } catch (error) {
     if (isCode(error, "EEXIST")) return undefined;
     throw error;
   } finally {
-    await rm(partial, { force: true });
+    await rm(partial, { recursive: true, force: true });
   }
 }
 

@@ -78,14 +78,14 @@ export async function readArchive(archive: Buffer): Promise<ProjectFiles> {
         entry.resume();
         continue;
       }
-      const path = checkedPath(name, type ?? "file", files);
+      const path = checkedPath(name, type, files);
       const chunks: Buffer[] = [];
       for await (const chunk of entry) {
         totalBytes += (chunk as Buffer).length;
         if (totalBytes > LIMITS.projectBytesMax) throw tooLarge();
         chunks.push(chunk as Buffer);
       }
-      files.set(path, { bytes: Buffer.concat(chunks), executable: ((mode ?? 0) & 0o100) !== 0 });
+      files.set(path, { bytes: Buffer.concat(chunks), executable: (mode & 0o100) !== 0 });
       if (files.size > LIMITS.projectFilesMax) throw tooLarge();
     }
   } catch (error) {
