@@ -2,7 +2,7 @@ import { LIMITS } from "./limits.ts";
 import type { Fault } from "./problems.ts";
 
 /** First words of the doors' own addresses: an API of such a name could not be reached at `/{api}`. */
-export const RESERVED_API_NAMES: ReadonlySet<string> = new Set([
+const RESERVED_API_NAMES: ReadonlySet<string> = new Set([
   "v1",
   "batch",
   "health",

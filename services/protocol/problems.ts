@@ -9,7 +9,7 @@ interface CatalogueRow {
   readonly cortexKind: string;
 }
 
-export const PROBLEMS = {
+const PROBLEMS = {
   invalid_body: { title: "The body is not what is asked for", status: 400, cortexKind: "error" },
   invalid_request: { title: "A parameter or header is not what is asked for", status: 400, cortexKind: "error" },
   body_too_large: { title: "The body is too large", status: 413, cortexKind: "error" },
@@ -54,10 +54,10 @@ export interface Fault {
 }
 
 /** `type` of a problem is this and its code. */
-export const PROBLEM_TYPE_PREFIX = "https://millrace.dev/problems/";
+const PROBLEM_TYPE_PREFIX = "https://millrace.dev/problems/";
 
 /** RFC 9457 members as they go over the wire. */
-export interface ProblemJson {
+interface ProblemJson {
   readonly type: string;
   readonly title: string;
   readonly status: number;
@@ -66,7 +66,7 @@ export interface ProblemJson {
   readonly errors: readonly Fault[];
 }
 
-export interface ProblemOptions {
+interface ProblemOptions {
   readonly cause?: unknown;
   /** Says the Cortex door's kind where the catalogue's is too wide. */
   readonly cortexKind?: string;

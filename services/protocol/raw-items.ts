@@ -18,7 +18,7 @@ export class JsonFault extends Error {
   }
 }
 
-export interface ScannedBody {
+interface ScannedBody {
   /** The body's text with every `item_list.items` array emptied. */
   readonly rest: string;
   /** Start and end offsets of the elements, flat; undefined: `item_list.items` is no array. Of doubled keys the last wins. */

@@ -7,9 +7,9 @@ import type { Fault } from "./problems.ts";
 import { JsonFault, scanSubmission, sliceElements } from "./raw-items.ts";
 import type { Submission, SubmissionInput } from "./submission.ts";
 
-export const INPUT_KINDS = ["item_list", "file_path_lister", "delimited_files"] as const;
+const INPUT_KINDS = ["item_list", "file_path_lister", "delimited_files"] as const;
 
-export const SUBMISSION_FIELDS = [
+const SUBMISSION_FIELDS = [
   "workers",
   "config",
   "timeout",

@@ -21,7 +21,7 @@ export function jobIdRequired(): Problem {
   return new Problem("invalid_request", detail, [], { cortexKind: "endpoints.query_param_required" });
 }
 
-export interface CortexErrorBody {
+interface CortexErrorBody {
   readonly kind: string;
   readonly message: string;
 }

@@ -6,7 +6,7 @@ import { JsonFault, scanSubmission, sliceElements } from "../../protocol/raw-ite
 import type { Submission, SubmissionInput } from "../../protocol/submission.ts";
 import { cortexDecodeError, cortexRuleError } from "./cortex-errors.ts";
 
-export interface LenientSubmission {
+interface LenientSubmission {
   readonly submission: Submission;
   /** Sentences about what was ignored. */
   readonly warnings: readonly string[];

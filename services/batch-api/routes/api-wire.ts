@@ -2,7 +2,7 @@
 import type { ApiView } from "../apis/api-service.ts";
 import { isoTime } from "./job-wire.ts";
 
-export function apiPath(api: string): string {
+function apiPath(api: string): string {
   return `/v1/apis/${encodeURIComponent(api)}`;
 }
 

@@ -60,7 +60,7 @@ export function jobToWire(view: JobView) {
   };
 }
 
-export type JobWire = ReturnType<typeof jobToWire>;
+type JobWire = ReturnType<typeof jobToWire>;
 
 function inputToWire(input: JobInput) {
   if (input.kind === "item_list") return input;

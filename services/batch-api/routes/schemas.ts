@@ -67,7 +67,7 @@ const listerFields = {
   batch_size: batchSize,
 };
 
-export const SubmissionSchema = Type.Object(
+const SubmissionSchema = Type.Object(
   {
     workers: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.workersMax })),
     config: Type.Optional(nullable(Type.Record(Type.String(), Type.Unknown()))),
@@ -145,12 +145,12 @@ export const JobSchema = Type.Object(
   { $id: "Job" },
 );
 
-export const JobListSchema = Type.Object(
+const JobListSchema = Type.Object(
   { jobs: Type.Array(Type.Unsafe<unknown>({ $ref: "Job#" })), next: nullable(Type.String()) },
   { $id: "JobList" },
 );
 
-export const DryRunSchema = Type.Object(
+const DryRunSchema = Type.Object(
   { objects: count("All that would be read"), uris: Type.Array(Type.String(), { description: "The first 10,000" }) },
   { $id: "DryRun" },
 );
@@ -175,12 +175,12 @@ export const ApiSchema = Type.Object(
   { $id: "Api" },
 );
 
-export const ApiListSchema = Type.Object(
+const ApiListSchema = Type.Object(
   { apis: Type.Array(Type.Unsafe<unknown>({ $ref: "Api#" })) },
   { $id: "ApiList" },
 );
 
-export const DeployedSchema = Type.Object(
+const DeployedSchema = Type.Object(
   { change: Type.Enum(["created", "updated", "unchanged"]), api: Type.Unsafe<unknown>({ $ref: "Api#" }) },
   { $id: "Deployed" },
 );
