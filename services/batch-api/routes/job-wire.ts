@@ -60,8 +60,6 @@ export function jobToWire(view: JobView) {
   };
 }
 
-type JobWire = ReturnType<typeof jobToWire>;
-
 function inputToWire(input: JobInput) {
   if (input.kind === "item_list") return input;
   const { kind, batch_size, paths, includes, excludes } = input;
