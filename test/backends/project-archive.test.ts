@@ -29,7 +29,9 @@ async function packedPaths(texts: Readonly<Record<string, string>>): Promise<str
   return [...(await packProject(folder, HOME)).files.keys()];
 }
 
-async function archiveOf(entries: readonly [Header, string][]): Promise<Buffer> {
+type TestEntry = Partial<Header> & { readonly name: string };
+
+async function archiveOf(entries: readonly [TestEntry, string][]): Promise<Buffer> {
   const pack = tar.pack();
   for (const [header, text] of entries) pack.entry({ size: Buffer.byteLength(text), ...header }, text);
   pack.finalize();
@@ -120,7 +122,7 @@ describe("packProject", () => {
 });
 
 describe("readArchive", () => {
-  it.each<[string, Header, RegExp]>([
+  it.each<[string, TestEntry, RegExp]>([
     ["a path upwards", { name: "../evil.py" }, /leads out of it/],
     ["a path upwards in its middle", { name: "a/../../evil.py" }, /leads out of it/],
     ["an absolute path", { name: "/etc/evil" }, /leads out of it/],
