@@ -14,7 +14,7 @@ export interface MemoryQueueOptions {
   /** Seconds; default 60. */
   readonly leaseSeconds?: number;
   /** Told at once and in line, so that a driver need not wait for its next tick. Must not throw. */
-  readonly onActivity?: (lane: number, activity: LaneActivity) => void;
+  readonly onActivity?: (lane: string, activity: LaneActivity) => void;
 }
 
 /** A receive whose wait can be given up, because memory, unlike SQS, knows that nothing was handed out. */
@@ -25,7 +25,7 @@ export interface CancellableReceiveOptions extends ReceiveOptions {
 
 /** A queue that can be served over a socket: a poll whose connection is gone takes no messages along. */
 export interface CancellableQueue extends BatchQueue {
-  receive(lane: number, options: CancellableReceiveOptions): Promise<readonly Delivery[]>;
+  receive(lane: string, options: CancellableReceiveOptions): Promise<readonly Delivery[]>;
 }
 
 /**
@@ -39,8 +39,8 @@ export interface CancellableQueue extends BatchQueue {
 export class MemoryQueue implements CancellableQueue {
   readonly leaseSeconds: number;
   private readonly clock: Clock;
-  private readonly onActivity: (lane: number, activity: LaneActivity) => void;
-  private readonly lanes = new Map<number, MemoryLane>();
+  private readonly onActivity: (lane: string, activity: LaneActivity) => void;
+  private readonly lanes = new Map<string, MemoryLane>();
 
   constructor({ clock, leaseSeconds = 60, onActivity = () => undefined }: MemoryQueueOptions) {
     if (!(leaseSeconds > 0)) throw new RangeError(`leaseSeconds is ${String(leaseSeconds)}: it must be more than 0`);
@@ -49,28 +49,28 @@ export class MemoryQueue implements CancellableQueue {
     this.onActivity = onActivity;
   }
 
-  send(lane: number, messages: readonly Message[]): Promise<readonly number[]> {
+  send(lane: string, messages: readonly Message[]): Promise<readonly number[]> {
     this.lane(lane).send(messages);
     return Promise.resolve([]);
   }
 
-  receive(lane: number, options: CancellableReceiveOptions): Promise<readonly Delivery[]> {
+  receive(lane: string, options: CancellableReceiveOptions): Promise<readonly Delivery[]> {
     if (!(options.messagesMax >= 1)) {
       return Promise.reject(new RangeError(`messagesMax is ${String(options.messagesMax)}: it must be at least 1`));
     }
     return this.lane(lane).receive(options);
   }
 
-  extend(lane: number, receipts: readonly string[]): Promise<readonly string[]> {
+  extend(lane: string, receipts: readonly string[]): Promise<readonly string[]> {
     return Promise.resolve(this.lane(lane).extend(receipts));
   }
 
-  ack(lane: number, receipts: readonly string[]): Promise<void> {
+  ack(lane: string, receipts: readonly string[]): Promise<void> {
     this.lane(lane).ack(receipts);
     return Promise.resolve();
   }
 
-  release(lane: number, receipts: readonly string[]): Promise<void> {
+  release(lane: string, receipts: readonly string[]): Promise<void> {
     this.lane(lane).release(receipts);
     return Promise.resolve();
   }
@@ -79,15 +79,15 @@ export class MemoryQueue implements CancellableQueue {
     return Promise.resolve();
   }
 
-  private lane(number: number): MemoryLane {
-    const known = this.lanes.get(number);
+  private lane(name: string): MemoryLane {
+    const known = this.lanes.get(name);
     if (known !== undefined) return known;
     const leaseMilliseconds = 1000 * this.leaseSeconds;
     const onActivity = (activity: LaneActivity) => {
-      this.onActivity(number, activity);
+      this.onActivity(name, activity);
     };
     const lane = new MemoryLane({ clock: this.clock, leaseMilliseconds, onActivity });
-    this.lanes.set(number, lane);
+    this.lanes.set(name, lane);
     return lane;
   }
 }

@@ -60,7 +60,7 @@ class WorkerConnection {
   private hello: WorkerHello | undefined;
   private inWork = 0;
   /** Receipts by lane that it did not ack or release yet. */
-  private readonly held = new Map<number, Set<string>>();
+  private readonly held = new Map<string, Set<string>>();
 
   constructor(socket: Socket, options: ServeQueueOptions) {
     this.socket = socket;
@@ -141,7 +141,7 @@ class WorkerConnection {
     }
   }
 
-  private async handBack(lane: number, receipts: readonly string[]): Promise<void> {
+  private async handBack(lane: string, receipts: readonly string[]): Promise<void> {
     this.drop(lane, receipts);
     await this.options.queue.release(lane, receipts);
   }
@@ -155,7 +155,7 @@ class WorkerConnection {
     if (this.inWork < REQUESTS_MAX && !this.socket.writableNeedDrain) this.socket.resume();
   }
 
-  private heldIn(lane: number): Set<string> {
+  private heldIn(lane: string): Set<string> {
     const known = this.held.get(lane);
     if (known !== undefined) return known;
     const held = new Set<string>();
@@ -163,7 +163,7 @@ class WorkerConnection {
     return held;
   }
 
-  private drop(lane: number, receipts: readonly string[]): void {
+  private drop(lane: string, receipts: readonly string[]): void {
     const held = this.held.get(lane);
     if (held !== undefined) for (const receipt of receipts) held.delete(receipt);
   }

@@ -51,33 +51,33 @@ export class SocketQueue implements BatchQueue {
     this.closed = connection.closed;
   }
 
-  async send(lane: number, messages: readonly Message[]): Promise<readonly number[]> {
+  async send(lane: string, messages: readonly Message[]): Promise<readonly number[]> {
     const pack = packMessages(messages);
     const { head } = await this.connection.ask({ op: "send", lane, tables: pack.tables }, pack.bytes);
     return (head as { readonly rest: readonly number[] }).rest;
   }
 
-  async receive(lane: number, { messagesMax, waitSeconds }: ReceiveOptions): Promise<readonly Delivery[]> {
+  async receive(lane: string, { messagesMax, waitSeconds }: ReceiveOptions): Promise<readonly Delivery[]> {
     if (!(messagesMax >= 1)) throw new RangeError(`messagesMax is ${String(messagesMax)}: it must be at least 1`);
     const most = Math.min(Math.trunc(messagesMax), Number.MAX_SAFE_INTEGER);
     const { head, body } = await this.connection.ask({ op: "receive", lane, messagesMax: most, waitSeconds });
     return unpackDeliveries(head as ReceiveAnswer, body);
   }
 
-  async extend(lane: number, receipts: readonly string[]): Promise<readonly string[]> {
+  async extend(lane: string, receipts: readonly string[]): Promise<readonly string[]> {
     const { head } = await this.connection.ask({ op: "extend", lane, receipts });
     return (head as { readonly lost: readonly string[] }).lost;
   }
 
-  async ack(lane: number, receipts: readonly string[]): Promise<void> {
+  async ack(lane: string, receipts: readonly string[]): Promise<void> {
     await this.connection.ask({ op: "ack", lane, receipts });
   }
 
-  async release(lane: number, receipts: readonly string[]): Promise<void> {
+  async release(lane: string, receipts: readonly string[]): Promise<void> {
     await this.connection.ask({ op: "release", lane, receipts });
   }
 
-  async probe(lane: number): Promise<void> {
+  async probe(lane: string): Promise<void> {
     await this.connection.ask({ op: "probe", lane });
   }
 

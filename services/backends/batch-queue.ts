@@ -20,25 +20,26 @@ export interface ReceiveOptions {
   readonly waitSeconds: number;
 }
 
+/** Lanes are named `<api>/<number>` (see `queueLane`). */
 export interface BatchQueue {
   /** Leases last so many seconds from a receive or an extend. */
   readonly leaseSeconds: number;
 
   /** Sends messages to a lane. Answers the indexes (into `messages`) that were not taken; the caller sends those again. */
-  send(lane: number, messages: readonly Message[]): Promise<readonly number[]>;
+  send(lane: string, messages: readonly Message[]): Promise<readonly number[]>;
 
   /** Leases up to `messagesMax` messages. An empty answer says that the lane had nothing visible, nothing more. */
-  receive(lane: number, options: ReceiveOptions): Promise<readonly Delivery[]>;
+  receive(lane: string, options: ReceiveOptions): Promise<readonly Delivery[]>;
 
   /** Renews leases for `leaseSeconds` from now. Receipts that are no longer good are answered; nothing else happens to them. */
-  extend(lane: number, receipts: readonly string[]): Promise<readonly string[]>;
+  extend(lane: string, receipts: readonly string[]): Promise<readonly string[]>;
 
   /** Removes messages for good. A receipt that is no longer good is ignored. */
-  ack(lane: number, receipts: readonly string[]): Promise<void>;
+  ack(lane: string, receipts: readonly string[]): Promise<void>;
 
   /** Hands messages back: visible to the next receive at once. A receipt that is no longer good is ignored. */
-  release(lane: number, receipts: readonly string[]): Promise<void>;
+  release(lane: string, receipts: readonly string[]): Promise<void>;
 
   /** Resolves when the lane answers; throws when it does not (gone, denied, unreachable). */
-  probe(lane: number): Promise<void>;
+  probe(lane: string): Promise<void>;
 }

@@ -17,10 +17,10 @@ const ANSWER_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Heads of the requests; messages travel packed in the body. */
 export type QueueRequest =
-  | { readonly op: "receive"; readonly lane: number; readonly messagesMax: number; readonly waitSeconds: number }
-  | { readonly op: "send"; readonly lane: number; readonly tables: PackTables }
-  | { readonly op: "extend" | "ack" | "release"; readonly lane: number; readonly receipts: readonly string[] }
-  | { readonly op: "probe"; readonly lane: number };
+  | { readonly op: "receive"; readonly lane: string; readonly messagesMax: number; readonly waitSeconds: number }
+  | { readonly op: "send"; readonly lane: string; readonly tables: PackTables }
+  | { readonly op: "extend" | "ack" | "release"; readonly lane: string; readonly receipts: readonly string[] }
+  | { readonly op: "probe"; readonly lane: string };
 
 /** Heads of the answers, by the request's kind. */
 export interface ReceiveAnswer {
@@ -44,8 +44,8 @@ export function readHello(head: unknown): WorkerHello {
 
 export function readRequest(head: unknown): QueueRequest {
   const request = fields(head);
-  const lane = count(request.lane);
-  const { op } = request;
+  const { op, lane } = request;
+  if (typeof lane !== "string") throw new QueueRequestError("no lane");
   switch (op) {
     case "receive": {
       const messagesMax = count(request.messagesMax);

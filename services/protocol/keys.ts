@@ -62,6 +62,11 @@ export function jobKeys(api: string, job: string) {
   };
 }
 
+/** How a queue names a lane: lane numbers are each API's own. */
+export function queueLane(api: string, lane: number): string {
+  return `${api}/${String(lane)}`;
+}
+
 /** Numbers in keys have eight digits, so that listings come in their order. */
 function numbered(value: number): string {
   return String(value).padStart(8, "0");

@@ -1,5 +1,5 @@
 import { ENV } from "../protocol/environment.ts";
-import { workerName } from "../protocol/keys.ts";
+import { queueLane, workerName } from "../protocol/keys.ts";
 import type { WorkerIdentity } from "./context.ts";
 
 export interface WorkerConfig {
@@ -38,5 +38,9 @@ export function readConfig(
   if (faults.length > 0) throw new Misconfigured(faults.join("\n"));
   const incarnation = environment[ENV.incarnation] ?? random();
   const name = workerName(place.epoch, generation, index, incarnation);
-  return { identity: { ...place, generation, index, name }, incarnation, ...paths };
+  return {
+    identity: { ...place, queueLane: queueLane(place.api, place.lane), generation, index, name },
+    incarnation,
+    ...paths,
+  };
 }

@@ -10,6 +10,8 @@ export interface WorkerIdentity {
   readonly api: string;
   readonly job: string;
   readonly lane: number;
+  /** What the queue calls that lane. */
+  readonly queueLane: string;
   readonly epoch: number;
   readonly generation: number;
   readonly index: number;

@@ -239,7 +239,7 @@ export class Runner {
     if (waiting.length === 0) return;
     settler.note({ t: "handed_back", batches: waiting.map(({ message }) => message.batch) });
     await settler.flush();
-    await this.#deps.queue.release(this.#deps.identity.lane, waiting.map(({ receipt }) => receipt)); // prettier-ignore
+    await this.#deps.queue.release(this.#deps.identity.queueLane, waiting.map(({ receipt }) => receipt)); // prettier-ignore
     for (const held of waiting) {
       this.#ahead.delete(held);
       hand.drop(held);

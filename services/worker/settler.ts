@@ -22,7 +22,7 @@ export interface AttemptEnd {
  */
 export class Settler {
   readonly #queue: BatchQueue;
-  readonly #lane: number;
+  readonly #lane: string;
   readonly #clock: Clock;
   readonly #flushMs: number;
   readonly #ledger: LedgerWriter;
@@ -49,7 +49,7 @@ export class Settler {
     this.#queue = deps.queue;
     this.#clock = deps.clock;
     this.#flushMs = deps.flushMs;
-    this.#lane = identity.lane;
+    this.#lane = identity.queueLane;
     this.#ledger = new LedgerWriter(store, api, job, name);
     this.#results = new PartWriter(store, "results", (part) => keys.results(name, part));
     this.#errors = new PartWriter(store, "errors", (part) => keys.errors(name, part));

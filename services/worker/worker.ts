@@ -151,7 +151,7 @@ export class Worker {
       await clock.sleep(this.#leaseMs / 3, this.#over.signal);
       const receipts = this.#hand.receipts();
       // A lost lease aborts nothing: the ledger counts each batch once.
-      if (receipts.length > 0) await queue.extend(identity.lane, receipts);
+      if (receipts.length > 0) await queue.extend(identity.queueLane, receipts);
       if (clock.monotonicMs() - this.#heldAtMs >= this.#leaseMs / 2) this.#sayHeld();
     }
   }
@@ -180,7 +180,7 @@ export class Worker {
       }
       if (this.#lane.ageMs() > this.#leaseMs) await this.#readLane();
       const { beat } = this.#lane;
-      const deliveries = await queue.receive(identity.lane, { messagesMax: room, waitSeconds: pace.pollSeconds });
+      const deliveries = await queue.receive(identity.queueLane, { messagesMax: room, waitSeconds: pace.pollSeconds });
       if (deliveries.length === 0) this.#polled = beat;
       await this.#accept(deliveries);
     }
@@ -212,8 +212,8 @@ export class Worker {
       else taken.push(this.#take(message, delivery));
       if (message.epoch > identity.epoch) this.leave({ kind: "zombie" });
     }
-    if (dropped.length > 0) await queue.ack(identity.lane, dropped);
-    if (returned.length > 0) await queue.release(identity.lane, returned);
+    if (dropped.length > 0) await queue.ack(identity.queueLane, dropped);
+    if (returned.length > 0) await queue.release(identity.queueLane, returned);
     if (this.#hand.takeChange()) this.#sayHeld();
     this.#runner.took(taken);
   }
@@ -234,7 +234,7 @@ export class Worker {
     const { queue, identity } = this.#deps;
     const run = async () => {
       const used = await this.#runner.withIdleHandler((handler) => complete(this.#deps, opening, handler));
-      if (used) await queue.ack(identity.lane, [receipt]);
+      if (used) await queue.ack(identity.queueLane, [receipt]);
     };
     this.#completing ??= run()
       .catch((error: unknown) => {
@@ -264,7 +264,7 @@ export class Worker {
     if (why.kind === "lost") await this.#settler.flushUnacked();
     else await this.#settler.flush();
     if (left.length > 0 && why.kind !== "lost") {
-      await queue.release(identity.lane, left.map(({ receipt }) => receipt)); // prettier-ignore
+      await queue.release(identity.queueLane, left.map(({ receipt }) => receipt)); // prettier-ignore
     }
     await this.#runner.close();
     return EXIT[why.kind];

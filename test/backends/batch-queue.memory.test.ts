@@ -23,9 +23,9 @@ function aQueue() {
 describe("MemoryQueue", () => {
   it("shares what comes among all that wait, in the order in which they came", async () => {
     const { queue } = aQueue();
-    const polls = [1, 2, 3].map(() => queue.receive(0, { messagesMax: 100, waitSeconds: 20 }));
+    const polls = [1, 2, 3].map(() => queue.receive("api/0", { messagesMax: 100, waitSeconds: 20 }));
 
-    await queue.send(0, messages(7));
+    await queue.send("api/0", messages(7));
 
     const answers = await Promise.all(polls);
     expect(answers.map((answer) => answer.length)).toEqual([3, 2, 2]);
@@ -34,11 +34,11 @@ describe("MemoryQueue", () => {
 
   it("serves polls in their order when messages come one by one", async () => {
     const { queue } = aQueue();
-    const first = queue.receive(0, { messagesMax: 100, waitSeconds: 20 });
-    const second = queue.receive(0, { messagesMax: 100, waitSeconds: 20 });
+    const first = queue.receive("api/0", { messagesMax: 100, waitSeconds: 20 });
+    const second = queue.receive("api/0", { messagesMax: 100, waitSeconds: 20 });
 
-    await queue.send(0, [aMessage(1)]);
-    await queue.send(0, [aMessage(2)]);
+    await queue.send("api/0", [aMessage(1)]);
+    await queue.send("api/0", [aMessage(2)]);
 
     expect((await first)[0]?.message).toEqual(aMessage(1));
     expect((await second)[0]?.message).toEqual(aMessage(2));
@@ -47,22 +47,22 @@ describe("MemoryQueue", () => {
   it("gives nothing to a poll that was given up", async () => {
     const { queue } = aQueue();
     const poll = new AbortController();
-    const gone = queue.receive(0, { messagesMax: 1, waitSeconds: 20, signal: poll.signal });
+    const gone = queue.receive("api/0", { messagesMax: 1, waitSeconds: 20, signal: poll.signal });
 
     poll.abort();
-    await queue.send(0, [aMessage()]);
+    await queue.send("api/0", [aMessage()]);
 
     expect(await gone).toEqual([]);
-    expect((await queue.receive(0, { messagesMax: 1, waitSeconds: 0 }))[0]?.deliveries).toBe(1);
+    expect((await queue.receive("api/0", { messagesMax: 1, waitSeconds: 0 }))[0]?.deliveries).toBe(1);
   });
 
   it("has one timer for all polls and leases of a lane, and none when nobody waits", async () => {
     const { clock, queue } = aQueue();
-    await queue.send(0, messages(1000));
-    await queue.receive(0, { messagesMax: 1000, waitSeconds: 0 });
+    await queue.send("api/0", messages(1000));
+    await queue.receive("api/0", { messagesMax: 1000, waitSeconds: 0 });
     expect(clock.sleeping).toBe(0);
 
-    const polls = [5, 4, 3].map((waitSeconds) => queue.receive(0, { messagesMax: 1, waitSeconds }));
+    const polls = [5, 4, 3].map((waitSeconds) => queue.receive("api/0", { messagesMax: 1, waitSeconds }));
     expect(clock.sleeping).toBe(1);
     await clock.advance(5000);
 
@@ -72,14 +72,14 @@ describe("MemoryQueue", () => {
 
   it("tells at once what happens in a lane", async () => {
     const { clock, queue, heard } = aQueue();
-    const poll = queue.receive(4, { messagesMax: 1, waitSeconds: 1 });
+    const poll = queue.receive("api/4", { messagesMax: 1, waitSeconds: 1 });
     await clock.advance(1000);
     await poll;
-    await queue.send(4, messages(2));
-    const [first, second] = await queue.receive(4, { messagesMax: 2, waitSeconds: 0 });
+    await queue.send("api/4", messages(2));
+    const [first, second] = await queue.receive("api/4", { messagesMax: 2, waitSeconds: 0 });
 
-    await queue.ack(4, [first?.receipt ?? ""]);
-    await queue.release(4, [second?.receipt ?? ""]);
+    await queue.ack("api/4", [first?.receipt ?? ""]);
+    await queue.release("api/4", [second?.receipt ?? ""]);
 
     expect(heard).toEqual([
       [4, "waiting"],
@@ -95,22 +95,22 @@ describe("MemoryQueue", () => {
     let twice = 0;
     for (let sent = 0; sent < 20_000; sent += 1000) {
       await queue.send(
-        0,
+        "api/0",
         Array.from({ length: 1000 }, (_, i) => aMessage(sent + i)),
       );
-      const deliveries = await queue.receive(0, { messagesMax: 700, waitSeconds: 0 });
+      const deliveries = await queue.receive("api/0", { messagesMax: 700, waitSeconds: 0 });
       await queue.release(
-        0,
+        "api/0",
         deliveries.slice(0, 350).map(({ receipt }) => receipt),
       );
       for (const { message } of deliveries.slice(350)) if (message.kind === "batch") seen.add(message.batch);
       await queue.ack(
-        0,
+        "api/0",
         deliveries.slice(350).map(({ receipt }) => receipt),
       );
     }
     for (;;) {
-      const deliveries = await queue.receive(0, { messagesMax: 5000, waitSeconds: 0 });
+      const deliveries = await queue.receive("api/0", { messagesMax: 5000, waitSeconds: 0 });
       if (deliveries.length === 0) break;
       for (const { message } of deliveries) {
         if (message.kind !== "batch") continue;

@@ -95,58 +95,58 @@ describe("a queue served over a socket", () => {
   });
 
   it("releases what a worker held as soon as its connection ends, and nothing that it acked", async () => {
-    await served.queue.send(0, messages(3));
+    await served.queue.send("api/0", messages(3));
     const worker = await served.connect();
-    const [acked] = await worker.receive(0, { messagesMax: 3, waitSeconds: 0 });
-    await worker.ack(0, [acked?.receipt ?? ""]);
+    const [acked] = await worker.receive("api/0", { messagesMax: 3, waitSeconds: 0 });
+    await worker.ack("api/0", [acked?.receipt ?? ""]);
 
     await worker.close();
     await served.untilGone(1);
 
-    const left = await served.queue.receive(0, { messagesMax: 3, waitSeconds: 0 });
+    const left = await served.queue.receive("api/0", { messagesMax: 3, waitSeconds: 0 });
     expect(left.map(({ message }) => message)).toEqual([aMessage(1), aMessage(2)]);
   });
 
   it("gives nothing to the poll of a worker that is gone", async () => {
     const worker = await served.connect();
-    const poll = worker.receive(0, { messagesMax: 1, waitSeconds: 20 }).catch((error: unknown) => error);
-    await worker.probe(0);
+    const poll = worker.receive("api/0", { messagesMax: 1, waitSeconds: 20 }).catch((error: unknown) => error);
+    await worker.probe("api/0");
 
     await worker.close();
     await served.untilGone(1);
-    await served.queue.send(0, [aMessage()]);
+    await served.queue.send("api/0", [aMessage()]);
 
     expect(await poll).toBeInstanceOf(QueueClosed);
-    expect((await served.queue.receive(0, { messagesMax: 1, waitSeconds: 0 }))[0]?.deliveries).toBe(1);
+    expect((await served.queue.receive("api/0", { messagesMax: 1, waitSeconds: 0 }))[0]?.deliveries).toBe(1);
   });
 
   it("tells the worker when the service is gone, and fails what it asks", async () => {
     const worker = await served.connect();
-    const poll = worker.receive(0, { messagesMax: 1, waitSeconds: 20 }).catch((error: unknown) => error);
-    await worker.probe(0);
+    const poll = worker.receive("api/0", { messagesMax: 1, waitSeconds: 20 }).catch((error: unknown) => error);
+    await worker.probe("api/0");
 
     await served.closeServer();
     await worker.closed;
 
     expect(await poll).toBeInstanceOf(QueueClosed);
-    await expect(worker.ack(0, [])).rejects.toBeInstanceOf(QueueClosed);
+    await expect(worker.ack("api/0", [])).rejects.toBeInstanceOf(QueueClosed);
   });
 
   it("answers other requests while a poll waits", async () => {
     const worker = await served.connect();
-    const poll = worker.receive(0, { messagesMax: 10, waitSeconds: 20 });
+    const poll = worker.receive("api/0", { messagesMax: 10, waitSeconds: 20 });
 
-    expect(await worker.extend(0, ["none"])).toEqual(["none"]);
-    await worker.send(0, [aMessage()]);
+    expect(await worker.extend("api/0", ["none"])).toEqual(["none"]);
+    await worker.send("api/0", [aMessage()]);
 
     expect(await poll).toHaveLength(1);
   });
 
   it("carries twenty thousand messages in one answer", async () => {
-    await served.queue.send(0, messages(20_000));
+    await served.queue.send("api/0", messages(20_000));
     const worker = await served.connect();
 
-    const deliveries = await worker.receive(0, { messagesMax: 20_000, waitSeconds: 0 });
+    const deliveries = await worker.receive("api/0", { messagesMax: 20_000, waitSeconds: 0 });
 
     expect(deliveries.at(-1)?.message).toEqual(aMessage(19_999));
     expect(new Set(deliveries.map(({ receipt }) => receipt)).size).toBe(20_000);
@@ -160,13 +160,13 @@ describe("a queue served over a socket", () => {
     const long = (batch: number) =>
       aMessage(batch, { pointer: { items: 1000, spans: spans.map((span) => ({ ...span, etag: String(batch) })) } });
     await served.queue.send(
-      0,
+      "api/0",
       Array.from({ length: 40 }, (_, batch) => long(batch)),
     );
     const worker = await served.connect();
 
-    const first = await worker.receive(0, { messagesMax: 40, waitSeconds: 0 });
-    const second = await worker.receive(0, { messagesMax: 40, waitSeconds: 0 });
+    const first = await worker.receive("api/0", { messagesMax: 40, waitSeconds: 0 });
+    const second = await worker.receive("api/0", { messagesMax: 40, waitSeconds: 0 });
 
     expect(first.length).toBeGreaterThan(10);
     expect(first.length).toBeLessThan(20);
@@ -174,10 +174,12 @@ describe("a queue served over a socket", () => {
   });
 
   it("takes thousands of requests at once", async () => {
-    await served.queue.send(0, messages(3000));
+    await served.queue.send("api/0", messages(3000));
     const worker = await served.connect();
 
-    const answers = await Promise.all(messages(3000).map(() => worker.receive(0, { messagesMax: 1, waitSeconds: 0 })));
+    const answers = await Promise.all(
+      messages(3000).map(() => worker.receive("api/0", { messagesMax: 1, waitSeconds: 0 })),
+    );
 
     expect(answers.every((answer) => answer.length === 1)).toBe(true);
   });
@@ -189,11 +191,11 @@ describe("a queue served over a socket", () => {
     ["a frame too short for its own fields", Buffer.from([1, 0, 0, 0, 0])],
     ["a head longer than its frame", Buffer.from([8, 0, 0, 0, 0, 0, 0, 0, 99, 0, 0, 0])],
     ["a head that is not JSON", frame("{", "raw")],
-    ["a request before the hello", frame({ op: "probe", lane: 0 })],
+    ["a request before the hello", frame({ op: "probe", lane: "api/0" })],
     ["a hello without names", frame({ hello: { job: 1 } })],
-    ["an unknown request", Buffer.concat([hello, frame({ op: "purge", lane: 0 })])],
-    ["a lane that is no number", Buffer.concat([hello, frame({ op: "probe", lane: "0" })])],
-    ["receipts that are no strings", Buffer.concat([hello, frame({ op: "ack", lane: 0, receipts: [1] })])],
+    ["an unknown request", Buffer.concat([hello, frame({ op: "purge", lane: "api/0" })])],
+    ["a lane that is no name", Buffer.concat([hello, frame({ op: "probe", lane: 0 })])],
+    ["receipts that are no strings", Buffer.concat([hello, frame({ op: "ack", lane: "api/0", receipts: [1] })])],
     ["a request that is null", Buffer.concat([hello, frame(null)])],
     ["messages that are no messages", Buffer.concat([hello, sendFrame([null], Buffer.from([0, 0, 0, 0, 0, 0]))])],
     ["messages that end in the middle", Buffer.concat([hello, sendFrame([], Buffer.from([0]))])],
@@ -206,7 +208,7 @@ describe("a queue served over a socket", () => {
     hostile.write(bytes);
     await once(hostile, "close");
 
-    await expect(worker.probe(0)).resolves.toBeUndefined();
+    await expect(worker.probe("api/0")).resolves.toBeUndefined();
   });
 });
 
@@ -219,5 +221,5 @@ function frame(head: unknown, form: "json" | "raw" = "json", body: Buffer = Buff
 }
 
 function sendFrame(heads: readonly unknown[], body: Buffer): Buffer {
-  return frame({ op: "send", lane: 0, tables: { heads, sources: [], others: [] } }, "json", body);
+  return frame({ op: "send", lane: "api/0", tables: { heads, sources: [], others: [] } }, "json", body);
 }

@@ -17,8 +17,8 @@ const WORKER = `
   import { connectQueue } from ${JSON.stringify(CLIENT)};
   const hello = { job: "00000000000000aa", epoch: 1, generation: 0, index: 0, incarnation: "abcd" };
   const queue = await connectQueue(process.argv[1], hello);
-  const [first] = await queue.receive(0, { messagesMax: 3, waitSeconds: 20 });
-  await queue.ack(0, [first.receipt]);
+  const [first] = await queue.receive("api/0", { messagesMax: 3, waitSeconds: 20 });
+  await queue.ack("api/0", [first.receipt]);
   console.log("holding");
   await queue.closed;
   process.exit(7);`;
@@ -42,7 +42,7 @@ describe("a worker's process at the queue of its service", () => {
         left();
       },
     });
-    await queue.send(0, messages(3));
+    await queue.send("api/0", messages(3));
     const stdio = ["ignore", "pipe", "inherit"] as const;
     worker = spawn(process.execPath, ["--input-type=module", "-e", WORKER, path], { stdio: [...stdio] });
     if (worker.stdout !== null) await once(worker.stdout, "data");
@@ -57,11 +57,11 @@ describe("a worker's process at the queue of its service", () => {
     worker.kill("SIGKILL");
     await gone;
 
-    const left = await queue.receive(0, { messagesMax: 10, waitSeconds: 0 });
+    const left = await queue.receive("api/0", { messagesMax: 10, waitSeconds: 0 });
 
     expect(left.map(({ deliveries }) => deliveries)).toEqual([2, 2]);
     await queue.ack(
-      0,
+      "api/0",
       left.map(({ receipt }) => receipt),
     );
   });

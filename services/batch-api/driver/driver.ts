@@ -1,5 +1,5 @@
 import type { JobSpec } from "../../protocol/jobs.ts";
-import { apiKeys } from "../../protocol/keys.ts";
+import { apiKeys, queueLane } from "../../protocol/keys.ts";
 import { isFinal, type EndCause } from "../../protocol/states.ts";
 import type { LiveFacts } from "../jobs/job-service.ts";
 import type { DriverDeps, SplitSource } from "./context.ts";
@@ -206,7 +206,7 @@ export class Driver {
 
   async #probe(nowMs: number, leaseMs: number): Promise<void> {
     try {
-      await Promise.all([this.#deps.queue.probe(this.#lease.lane), this.#deps.pool.probe()]);
+      await Promise.all([this.#deps.queue.probe(queueLane(this.spec.api, this.#lease.lane)), this.#deps.pool.probe()]);
       this.#failingSinceMs = undefined;
     } catch (error) {
       this.#failingSinceMs ??= nowMs;

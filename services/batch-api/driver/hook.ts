@@ -1,4 +1,4 @@
-import { jobKeys } from "../../protocol/keys.ts";
+import { jobKeys, queueLane } from "../../protocol/keys.ts";
 import type { ObjectStore } from "../../backends/object-store.ts";
 import type { CompletionRecord, JobSpec } from "../../protocol/jobs.ts";
 import type { RunningJob } from "./running-job.ts";
@@ -76,7 +76,9 @@ export class CompletionHook {
     const nowMs = deps.clock.monotonicMs();
     if (this.#ticketOpening === opening && nowMs - this.#ticketAtMs < this.#job.leaseMs) return;
     const { epoch } = lease.record;
-    await deps.queue.send(lease.lane, [{ kind: "completion", format: 1, job: spec.job, epoch, opening }]);
+    await deps.queue.send(queueLane(spec.api, lease.lane), [
+      { kind: "completion", format: 1, job: spec.job, epoch, opening },
+    ]);
     this.#ticketAtMs = nowMs;
     this.#ticketOpening = opening;
   }

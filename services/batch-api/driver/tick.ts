@@ -1,6 +1,6 @@
 import type { BatchMessage } from "../../protocol/messages.ts";
 import { decide, poolOf, type DriverAction, type DriverFacts, type WorkerFact } from "../../protocol/decide.ts";
-import { parseWorkerName } from "../../protocol/keys.ts";
+import { parseWorkerName, queueLane } from "../../protocol/keys.ts";
 import type { EndCause } from "../../protocol/states.ts";
 import { holds, type WorkerFacts } from "../../protocol/worker-facts.ts";
 import type { PoolWorker } from "../../backends/worker-pool.ts";
@@ -117,7 +117,7 @@ async function resend(job: RunningJob, batch: number, attempt: number, alone: bo
 async function send(job: RunningJob, messages: readonly BatchMessage[]): Promise<void> {
   let left = messages;
   for (let tries = 0; left.length > 0 && tries < 5; tries += 1) {
-    const refused = await job.deps.queue.send(job.lease.lane, left);
+    const refused = await job.deps.queue.send(queueLane(job.spec.api, job.lease.lane), left);
     left = refused.flatMap((index) => left[index] ?? []);
   }
   // What was refused five times counts as sent all the same: suspicion brings it again.

@@ -1,0 +1,211 @@
+/** The whole service on one machine: embedded backends, the same driver, splitter and doors as in the cloud. */
+import { mkdir } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { join, resolve } from "node:path";
+import type { Logger } from "pino";
+import { Registry } from "prom-client";
+import { MemoryQueue } from "../backends/batch-queue.memory.ts";
+import { serveQueue, type QueueServer } from "../backends/batch-queue.socket-server.ts";
+import { realClock, realRandom } from "../backends/clock.real.ts";
+import { datasetFor } from "../backends/dataset.by-scheme.ts";
+import { FilesDataset } from "../backends/dataset.files.ts";
+import { S3Dataset } from "../backends/dataset.s3.ts";
+import type { Dataset } from "../backends/dataset.ts";
+import { VenvEnvironments } from "../backends/environments.venv.ts";
+import { FileLogStore } from "../backends/log-store.files.ts";
+import { openFileStore, type FileStore } from "../backends/object-store.files.ts";
+import { endLeftovers } from "../backends/process-files.ts";
+import { serviceSocketPath } from "../backends/service-socket.ts";
+import { ProcessPool } from "../backends/worker-pool.processes.ts";
+import { ENV } from "../protocol/environment.ts";
+import type { JobSpec } from "../protocol/jobs.ts";
+import { Apis } from "./apis/apis.ts";
+import type { ApiService } from "./apis/api-service.ts";
+import { buildApp } from "./app.ts";
+import { Replica } from "./driver/replica.ts";
+import type { JobService } from "./jobs/job-service.ts";
+import { createJobService } from "./jobs/jobs.ts";
+import { splitSource } from "./splitter/split-source.ts";
+import { stopAllJobs } from "./jobs/stop-all.ts";
+import type { Readiness, App } from "./routes/door.ts";
+
+export interface LaptopOptions {
+  /** Folder of all state; made when missing. */
+  readonly root: string;
+  /** Where the doors listen; port 0 picks a free one. */
+  readonly host: string;
+  readonly port: number;
+  /** Folders that jobs may read, absolute. */
+  readonly allow: readonly string[];
+  /** How many jobs of one API run at once. */
+  readonly lanes: number;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly logger: Logger;
+  readonly version: string;
+  /** The service cannot go on: its store is broken, or its loops stand still. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export interface LaptopService {
+  /** `http://host:port` of the doors. */
+  readonly address: string;
+  readonly jobs: JobService;
+  readonly apis: ApiService;
+  readonly pool: ProcessPool;
+  /** Workers drain and hand back; jobs that are not final go on at the next start. */
+  stop(): Promise<void>;
+}
+
+const LEASE_SECONDS = 5;
+const WORKER_MAIN = join(import.meta.dirname, "..", "worker", "main.ts");
+const ALLOW_OPTION = "--allow";
+
+/** Starts it. Throws `ServiceRunning` when another service has this root, and what listening throws. */
+export async function startLaptop(options: LaptopOptions): Promise<LaptopService> {
+  const root = resolve(options.root);
+  await mkdir(root, { recursive: true, mode: 0o700 });
+  const parts = new Map<string, Replica>();
+  const queue = new MemoryQueue({
+    clock: realClock,
+    leaseSeconds: LEASE_SECONDS,
+    onActivity: () => parts.get("replica")?.wakeAll(),
+  });
+  const server = await serveQueue({ path: serviceSocketPath(root), queue });
+  try {
+    return await startOn(root, options, queue, server, parts);
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+}
+
+async function startOn(
+  root: string,
+  options: LaptopOptions,
+  queue: MemoryQueue,
+  server: QueueServer,
+  parts: Map<string, Replica>,
+): Promise<LaptopService> {
+  const { environment, logger } = options;
+  await endLeftovers(root, realClock);
+  const store = await openFileStore({ root: join(root, "store") });
+  const logs = new FileLogStore({ root: join(root, "logs") });
+  const dataset = datasetOf(options);
+  const pool = new ProcessPool({
+    root,
+    command: [process.execPath, WORKER_MAIN],
+    clock: realClock,
+    random: realRandom,
+    environment,
+    graceSeconds: 25,
+    onOutput: ({ job }, worker, text) => {
+      void logs.append(job, worker, [{ at: realClock.wallMs(), worker, from: "worker", text }]);
+    },
+    onEnded: ({ job }) => parts.get("replica")?.wakeDriver(job),
+  });
+  const replica = new Replica(
+    {
+      store,
+      queue,
+      pool,
+      clock: realClock,
+      splitterFor: (spec) => splitSource(spec, store, dataset),
+      say: (spec: JobSpec, text: string) => {
+        void logs.append(spec.job, "service", [{ at: realClock.wallMs(), worker: "service", from: "service", text }]);
+      },
+      log: logger,
+      tickMs: 100,
+      tickMinMs: 8,
+    },
+    {
+      id: realRandom.hex(8),
+      apis: async () => (await apis.list()).map(({ current }) => current.api),
+      lanes: options.lanes,
+      busyMs: 250,
+      idleMs: 1_000,
+      alone: true,
+      onFatal: options.onFatal,
+    },
+  );
+  parts.set("replica", replica);
+  const jobs = createJobService({
+    store,
+    dataset,
+    logs,
+    clock: realClock,
+    random: realRandom,
+    lanes: options.lanes,
+    live: (_api, job) => replica.live(job),
+    poke: (_api, job) => {
+      replica.poke(job);
+    },
+  });
+  const environments = new VenvEnvironments({
+    root,
+    python: environment[ENV.python] ?? "python3",
+    env: environment,
+    clock: realClock,
+  });
+  const apis: ApiService = new Apis({ store, environments, stopAllJobs: (api) => stopAllJobs(jobs, realClock, api) });
+  const app = await buildDoors(options, jobs, apis);
+  const end = new AbortController();
+  const running = replica.run(end.signal).catch(() => undefined); // ends only by our own signal
+  return {
+    address: addressOf(app, options.host),
+    jobs,
+    apis,
+    pool,
+    stop: () => stopAll({ app, end, running, replica, pool, server, store }),
+  };
+}
+
+async function buildDoors(options: LaptopOptions, jobs: JobService, apis: ApiService): Promise<App> {
+  const readiness = (): Readiness => ({ kind: "ready" });
+  const app = await buildApp({
+    jobs,
+    apis,
+    metrics: new Registry(),
+    clock: realClock,
+    random: realRandom,
+    readiness,
+    hosts: { kind: "loopback" },
+    version: options.version,
+  });
+  await app.listen({ host: options.host, port: options.port });
+  return app;
+}
+
+interface Parts {
+  readonly app: App;
+  readonly end: AbortController;
+  readonly running: Promise<void>;
+  readonly replica: Replica;
+  readonly pool: ProcessPool;
+  readonly server: QueueServer;
+  readonly store: FileStore;
+}
+
+async function stopAll({ app, end, running, replica, pool, server, store }: Parts): Promise<void> {
+  const closed = app.close();
+  end.abort();
+  await running;
+  await replica.drained();
+  await pool.close();
+  await server.close();
+  await closed;
+  await store.close();
+}
+
+function datasetOf({ allow, environment }: LaptopOptions): Dataset {
+  const files = new FilesDataset({ roots: allow, allowOption: ALLOW_OPTION });
+  const { AWS_REGION: region, AWS_ACCESS_KEY_ID: key, AWS_PROFILE: profile } = environment;
+  const endpoint = environment[ENV.awsEndpoint];
+  if (key === undefined && profile === undefined && endpoint === undefined) return datasetFor({ files });
+  const s3 = new S3Dataset({ region: region ?? "us-east-1", ...(endpoint === undefined ? {} : { endpoint }) });
+  return datasetFor({ files, s3 });
+}
+
+function addressOf(app: App, host: string): string {
+  const { port } = app.server.address() as AddressInfo;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${String(port)}`;
+}

@@ -1,0 +1,20 @@
+import type { Dataset } from "../../backends/dataset.ts";
+import type { ObjectStore } from "../../backends/object-store.ts";
+import type { JobSpec } from "../../protocol/jobs.ts";
+import type { SplitSource } from "../driver/context.ts";
+import { Splitter } from "./splitter.ts";
+
+/** A splitter as its driver sees it. */
+export function splitSource(spec: JobSpec, store: ObjectStore, dataset: Dataset): SplitSource {
+  const splitter = new Splitter({ spec, store, dataset });
+  return {
+    async step() {
+      const step = await splitter.step();
+      if (step.kind === "no_match") throw new Error(step.message);
+      return step.kind === "ended" ? "end" : "more";
+    },
+    async endEarly() {
+      await splitter.endEarly();
+    },
+  };
+}
