@@ -126,12 +126,14 @@ export class MemoryLane {
     this.onActivity("acked");
   }
 
-  release(receipts: readonly string[]): void {
+  /** `unrun`: handed back by its holder, so that this delivery does not count; else its holder is gone. */
+  release(receipts: readonly string[], unrun: boolean): void {
     this.expire();
     for (const receipt of receipts) {
       const delivered = this.leases.get(receipt);
       if (delivered === undefined) continue;
       this.leases.delete(receipt);
+      if (unrun) delivered.deliveries -= 1;
       this.again.push(delivered);
     }
     this.serve();

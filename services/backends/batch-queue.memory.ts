@@ -26,6 +26,8 @@ export interface CancellableReceiveOptions extends ReceiveOptions {
 /** A queue that can be served over a socket: a poll whose connection is gone takes no messages along. */
 export interface CancellableQueue extends BatchQueue {
   receive(lane: string, options: CancellableReceiveOptions): Promise<readonly Delivery[]>;
+  /** As `release`, for a holder that is gone: what it held counts as delivered, because it may have been its end. */
+  abandon(lane: string, receipts: readonly string[]): Promise<void>;
 }
 
 /**
@@ -71,7 +73,12 @@ export class MemoryQueue implements CancellableQueue {
   }
 
   release(lane: string, receipts: readonly string[]): Promise<void> {
-    this.lane(lane).release(receipts);
+    this.lane(lane).release(receipts, true);
+    return Promise.resolve();
+  }
+
+  abandon(lane: string, receipts: readonly string[]): Promise<void> {
+    this.lane(lane).release(receipts, false);
     return Promise.resolve();
   }
 

@@ -171,7 +171,7 @@ class WorkerConnection {
   private async releaseAll(): Promise<void> {
     for (const [lane, held] of this.held) {
       this.held.delete(lane);
-      await this.options.queue.release(lane, [...held]);
+      await this.options.queue.abandon(lane, [...held]);
     }
   }
 

@@ -9,7 +9,7 @@ export interface Delivery {
   readonly message: Message;
   /** Names this very delivery; good for `extend`, `ack` and `release` until its lease ends. */
   readonly receipt: string;
-  /** How often this message was received, this time included; a hint only. */
+  /** How often this message was received, this time included; a hint only (a hand-back may or may not count). */
   readonly deliveries: number;
 }
 

@@ -1,5 +1,6 @@
 import { join, resolve } from "node:path";
 import { ENV } from "../protocol/environment.ts";
+import { WORKER_EXIT } from "../protocol/exit-codes.ts";
 import { workerName } from "../protocol/keys.ts";
 import type { Clock, Random } from "./clock.ts";
 import { serviceSocketPath } from "./service-socket.ts";
@@ -25,12 +26,26 @@ export interface ProcessPoolOptions {
 
 interface Generation {
   readonly name: GenerationName;
+  /** Indexes that were asked for. */
+  size: number;
+  /** All incarnations, in the order of their starts. */
   readonly workers: WorkerProcess[];
+  /** Indexes whose worker ended badly and whose next one waits for its start, with how often that has happened. */
+  readonly waiting: Map<number, number>;
+  readonly restarts: Map<number, number>;
+  /** Aborted when the generation is stopped: nothing is started any more. */
+  readonly stopped: AbortController;
 }
+
+/** Restarts of one index; the first comes at once, the others after 0.5 s, 1 s, 2 s, … */
+const RESTARTS_MAX = 8;
+const RESTART_FIRST_MS = 500;
+const RESTART_LAST_MS = 10_000;
 
 /**
  * The laptop's pool: each worker is a child process that leads a process group of its own. When one ends, however it
- * ends, its handlers' groups are killed. Nothing outlives `close()`; after a killed service see `endLeftovers`.
+ * ends, its handlers' groups are killed; one that did not end by its own will (exit code 0) is replaced, as a Kubernetes
+ * Job replaces the pods of an index. Nothing outlives `close()`; after a killed service see `endLeftovers`.
  */
 export class ProcessPool implements WorkerPool {
   private readonly options: ProcessPoolOptions;
@@ -43,7 +58,8 @@ export class ProcessPool implements WorkerPool {
   start(name: GenerationName, workers: number): Promise<void> {
     const key = generationKey(name);
     if (!this.generations.has(key)) {
-      const generation: Generation = { name, workers: [] };
+      const counts = { waiting: new Map<number, number>(), restarts: new Map<number, number>() };
+      const generation: Generation = { name, size: 0, workers: [], ...counts, stopped: new AbortController() };
       this.generations.set(key, generation);
       this.grow(generation, workers);
     }
@@ -57,12 +73,14 @@ export class ProcessPool implements WorkerPool {
   }
 
   workers(job: string, epoch: number): Promise<readonly PoolWorker[]> {
-    const workers = this.processes((name) => name.job === job && name.epoch === epoch);
-    return Promise.resolve(workers.map((worker) => worker.facts));
+    const wanted = this.generationsOf((name) => name.job === job && name.epoch === epoch);
+    return Promise.resolve(
+      wanted.flatMap((generation) => [...generation.workers.map(({ facts }) => facts), ...pending(generation)]),
+    );
   }
 
   async stop(job: string, epoch: number): Promise<void> {
-    await this.end(this.processes((name) => name.job === job && name.epoch <= epoch));
+    await this.end(this.generationsOf((name) => name.job === job && name.epoch <= epoch));
   }
 
   probe(): Promise<void> {
@@ -71,19 +89,23 @@ export class ProcessPool implements WorkerPool {
 
   /** Ends one worker on behalf of the platform: it hands back what it holds, and nobody is charged. Resolves when asked. */
   drain(worker: string): void {
-    for (const process of this.processes(() => true)) if (process.facts.worker === worker) process.drain();
+    for (const { workers } of this.generations.values()) {
+      for (const process of workers) if (process.facts.worker === worker) process.drain();
+    }
   }
 
   /** Ends all workers of all jobs; resolves when they are gone. */
   async close(): Promise<void> {
-    await this.end(this.processes(() => true));
+    await this.end(this.generationsOf(() => true));
   }
 
-  private processes(wanted: (name: GenerationName) => boolean): readonly WorkerProcess[] {
-    return [...this.generations.values()].filter(({ name }) => wanted(name)).flatMap(({ workers }) => workers);
+  private generationsOf(wanted: (name: GenerationName) => boolean): readonly Generation[] {
+    return [...this.generations.values()].filter(({ name }) => wanted(name));
   }
 
-  private async end(workers: readonly WorkerProcess[]): Promise<void> {
+  private async end(generations: readonly Generation[]): Promise<void> {
+    for (const { stopped } of generations) stopped.abort();
+    const workers = generations.flatMap(({ workers }) => workers);
     const { clock, graceSeconds = 30 } = this.options;
     for (const worker of workers) worker.ask();
     const gone = Promise.all(workers.map((worker) => worker.ended));
@@ -96,9 +118,32 @@ export class ProcessPool implements WorkerPool {
   }
 
   private grow(generation: Generation, workers: number): void {
-    while (generation.workers.length < workers) {
-      generation.workers.push(this.spawn(generation.name, generation.workers.length));
+    for (; generation.size < workers; generation.size += 1) this.startIndex(generation, generation.size);
+  }
+
+  private startIndex(generation: Generation, index: number): void {
+    if (generation.stopped.signal.aborted) return;
+    const worker = this.spawn(generation.name, index);
+    generation.workers.push(worker);
+    void worker.ended.then(() => {
+      const { exitCode } = worker.facts;
+      // What cannot start will not start the next time either; the driver tries the next generation, and then gives up.
+      if (exitCode !== WORKER_EXIT.done && exitCode !== WORKER_EXIT.misconfigured) void this.replace(generation, index);
+    });
+  }
+
+  /** A new incarnation of an index whose worker died, was drained or could not start. */
+  private async replace(generation: Generation, index: number): Promise<void> {
+    const restarts = generation.restarts.get(index) ?? 0;
+    if (restarts >= RESTARTS_MAX || generation.stopped.signal.aborted) return;
+    generation.restarts.set(index, restarts + 1);
+    if (restarts > 0) {
+      generation.waiting.set(index, restarts);
+      const waitMs = Math.min(RESTART_LAST_MS, RESTART_FIRST_MS * 2 ** (restarts - 1));
+      await this.options.clock.sleep(waitMs, generation.stopped.signal).catch(() => undefined); // stopped: looked at next
+      generation.waiting.delete(index);
     }
+    this.startIndex(generation, index);
   }
 
   private spawn(name: GenerationName, index: number): WorkerProcess {
@@ -115,6 +160,14 @@ export class ProcessPool implements WorkerPool {
       onEnded,
     });
   }
+}
+
+/** The worker of each index that waits for its restart. */
+function pending({ name, waiting }: Generation): PoolWorker[] {
+  return [...waiting].map(([index, restarts]) => {
+    const waitingFor = `worker ${String(index)} ended ${String(restarts + 1)} times and is started again soon; the job's logs say why`;
+    return { generation: name.generation, index, phase: "pending", waitingFor };
+  });
 }
 
 function workerEnvironment(root: string, name: GenerationName, index: number, incarnation: string) {

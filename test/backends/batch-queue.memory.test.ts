@@ -15,7 +15,7 @@ batchQueueContract("MemoryQueue", () => {
 
 function aQueue() {
   const clock = new VirtualClock();
-  const heard: [number, LaneActivity][] = [];
+  const heard: [string, LaneActivity][] = [];
   const queue = new MemoryQueue({ clock, onActivity: (lane, activity) => heard.push([lane, activity]) });
   return { clock, queue, heard };
 }
@@ -70,6 +70,19 @@ describe("MemoryQueue", () => {
     expect(clock.sleeping).toBe(0);
   });
 
+  it("does not count a delivery that was handed back, and counts one whose holder is gone", async () => {
+    const { queue } = aQueue();
+    const receive = () => queue.receive("api/4", { messagesMax: 1, waitSeconds: 0 });
+    await queue.send("api/4", [aMessage()]);
+
+    await queue.release("api/4", [(await receive())[0]?.receipt ?? ""]);
+    const [again] = await receive();
+    await queue.abandon("api/4", [again?.receipt ?? ""]);
+
+    expect(again?.deliveries).toBe(1);
+    expect((await receive())[0]?.deliveries).toBe(2);
+  });
+
   it("tells at once what happens in a lane", async () => {
     const { clock, queue, heard } = aQueue();
     const poll = queue.receive("api/4", { messagesMax: 1, waitSeconds: 1 });
@@ -82,10 +95,10 @@ describe("MemoryQueue", () => {
     await queue.release("api/4", [second?.receipt ?? ""]);
 
     expect(heard).toEqual([
-      [4, "waiting"],
-      [4, "empty"],
-      [4, "acked"],
-      [4, "released"],
+      ["api/4", "waiting"],
+      ["api/4", "empty"],
+      ["api/4", "acked"],
+      ["api/4", "released"],
     ]);
   });
 

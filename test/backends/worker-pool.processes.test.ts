@@ -127,7 +127,38 @@ describe("ProcessPool", () => {
 
     expect(file?.handlers.map(isAlive)).toEqual([false]);
     expect(existsSync(join(roots.root, "processes", `${worker}.json`))).toBe(false);
-    expect(await pool.workers(NAME.job, 2)).toMatchObject([{ phase: "ended", signal: "SIGKILL" }]);
+    expect((await pool.workers(NAME.job, 2))[0]).toMatchObject({ phase: "ended", signal: "SIGKILL" });
+  });
+
+  it("replaces a worker that died by a new incarnation of its index", async () => {
+    pool = roots.pool("console.log('up'); setInterval(() => 0, 1000);");
+    await pool.start(NAME, 2);
+    await roots.untilLines(2);
+    const worker = (await pool.workers(NAME.job, 2))[1]?.worker ?? "";
+
+    process.kill(readProcessFile(roots.root, worker)?.worker.pid ?? 0, "SIGKILL");
+    await roots.untilLines(3);
+
+    const [first, dead, next] = await pool.workers(NAME.job, 2);
+    expect([first?.phase, dead?.phase, next?.phase]).toEqual(["running", "ended", "running"]);
+    expect([next?.index, next?.worker === worker]).toEqual([1, false]);
+  });
+
+  it("does not replace a worker that left by its own will", async () => {
+    pool = roots.pool("console.log('done');");
+    await pool.start(NAME, 1);
+    await roots.untilLines(1);
+
+    await expect.poll(() => pool?.workers(NAME.job, 2)).toMatchObject([{ phase: "ended", exitCode: 0 }]);
+    expect(roots.lines).toEqual(["done"]);
+  });
+
+  it("waits longer and longer before it starts a worker again that ends each time", async () => {
+    pool = roots.pool("console.log('fails'); process.exit(1);");
+    await pool.start(NAME, 1);
+    await roots.untilLines(2);
+
+    await expect.poll(async () => (await pool?.workers(NAME.job, 2))?.at(-1)?.waitingFor).toMatch(/ended 2 times/);
   });
 
   it("says so when the program cannot be started", async () => {
