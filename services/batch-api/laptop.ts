@@ -60,8 +60,24 @@ const LEASE_SECONDS = 5;
 const WORKER_MAIN = join(import.meta.dirname, "..", "worker", "main.ts");
 const ALLOW_OPTION = "--allow";
 
-/** Starts it. Throws `ServiceRunning` when another service has this root, and what listening throws. */
+const LOOPBACK = /^(localhost|::1|127\.\d+\.\d+\.\d+)$/;
+
+/** The doors would be open to others, and there is no authentication to stand before them. */
+export class OpenAddressRefused extends Error {
+  override readonly name = "OpenAddressRefused";
+}
+
+/**
+ * Starts it. Throws `ServiceRunning` when another service has this root, `OpenAddressRefused` for a host that others can
+ * reach, and what listening throws.
+ */
 export async function startLaptop(options: LaptopOptions): Promise<LaptopService> {
+  if (!LOOPBACK.test(options.host)) {
+    throw new OpenAddressRefused(
+      `host ${options.host} can be reached by others, and this service has no authentication yet: listen on 127.0.0.1, ` +
+        "and reach it from elsewhere through a tunnel (ssh -L)",
+    );
+  }
   const root = resolve(options.root);
   await mkdir(root, { recursive: true, mode: 0o700 });
   const parts = new Map<string, Replica>();

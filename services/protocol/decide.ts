@@ -174,13 +174,16 @@ export function poolOf(facts: DriverFacts): PoolAction[] {
   return [{ kind: "keep", generation: generations.highest, workers: wanted, hand }];
 }
 
+/** What a dead worker held runs alone afterwards, each behind a durable line: that must not take minutes. */
+const HAND_MAX = 2_000;
+
 /** Pointers that one worker may hold: two seconds of work, a quarter of its share of what is left, at least one. */
 function handOf(facts: DriverFacts): number {
   if (facts.secondsPerBatch === undefined) return 1;
   const unsettled = facts.split.batches - facts.fold.settled;
   const byTime = 2 / Math.max(facts.secondsPerBatch, 1e-6);
   const byShare = unsettled / (4 * facts.workers);
-  return Math.max(1, Math.floor(Math.min(byTime, byShare, 100_000 / facts.workers)));
+  return Math.max(1, Math.floor(Math.min(byTime, byShare, 100_000 / facts.workers, HAND_MAX)));
 }
 
 function sendsOf(facts: DriverFacts): DriverAction[] {
