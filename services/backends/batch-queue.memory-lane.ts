@@ -1,6 +1,6 @@
 import type { Message } from "../protocol/messages.ts";
 import type { Delivery } from "./batch-queue.ts";
-import type { CancellableReceiveOptions, LaneActivity } from "./batch-queue.memory.ts";
+import type { CancellableReceiveOptions, LaneActivity } from "./cancellable-queue.ts";
 import type { Clock } from "./clock.ts";
 import { MessagePack } from "./packed-messages.ts";
 

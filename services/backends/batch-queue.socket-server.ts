@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { rm } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
-import type { CancellableQueue } from "./batch-queue.memory.ts";
+import type { CancellableQueue } from "./cancellable-queue.ts";
 import { QueueRequestError, readHello, readRequest, type QueueRequest, type WorkerHello } from "./queue-wire.ts";
 import { packDeliveries, unpackMessages } from "./queue-wire.ts";
 import { QueueFrameReader, writeQueueFrame, type QueueFrame } from "./queue-frames.ts";

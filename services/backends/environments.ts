@@ -94,8 +94,8 @@ function namedIn(files: ProjectFiles, path: string): string[] {
   const found: string[] = [];
   for (const token of tokens) {
     if (token === "" || token.startsWith("/")) continue;
-    for (const base of new Set([".", posix.dirname(path)])) {
-      const target = posix.join(base, token).replace(/\/$/, "");
+    for (const folder of new Set([".", posix.dirname(path)])) {
+      const target = posix.join(folder, token).replace(/\/$/, "");
       if (files.has(target)) found.push(target);
       else if (target === ".") found.push(...files.keys());
       else if (/[./]/.test(token)) found.push(...[...files.keys()].filter((name) => name.startsWith(`${target}/`)));

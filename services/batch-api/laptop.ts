@@ -12,6 +12,7 @@ import { FilesDataset } from "../backends/dataset.files.ts";
 import { S3Dataset } from "../backends/dataset.s3.ts";
 import type { Dataset } from "../backends/dataset.ts";
 import { VenvEnvironments } from "../backends/environments.venv.ts";
+import type { LogStore } from "../backends/log-store.ts";
 import { FileLogStore } from "../backends/log-store.files.ts";
 import { openFileStore, type FileStore } from "../backends/object-store.files.ts";
 import { endLeftovers } from "../backends/process-files.ts";
@@ -107,18 +108,7 @@ async function startOn(
   const store = await openFileStore({ root: join(root, "store") });
   const logs = new FileLogStore({ root: join(root, "logs") });
   const dataset = datasetOf(options);
-  const pool = new ProcessPool({
-    root,
-    command: [process.execPath, WORKER_MAIN],
-    clock: realClock,
-    random: realRandom,
-    environment,
-    graceSeconds: 25,
-    onOutput: ({ job }, worker, text) => {
-      void logs.append(job, worker, [{ at: realClock.wallMs(), worker, from: "worker", text }]);
-    },
-    onEnded: ({ job }) => parts.get("replica")?.wakeDriver(job),
-  });
+  const pool = processPool(root, environment, logs, (job) => parts.get("replica")?.wakeDriver(job));
   const replica = new Replica(
     {
       store,
@@ -173,6 +163,28 @@ async function startOn(
     pool,
     stop: () => stopAll({ app, end, running, replica, pool, server, store }),
   };
+}
+
+function processPool(
+  root: string,
+  environment: LaptopOptions["environment"],
+  logs: LogStore,
+  onEnded: (job: string) => void,
+): ProcessPool {
+  return new ProcessPool({
+    root,
+    command: [process.execPath, WORKER_MAIN],
+    clock: realClock,
+    random: realRandom,
+    environment,
+    graceSeconds: 25,
+    onOutput: ({ job }, worker, text) => {
+      void logs.append(job, worker, [{ at: realClock.wallMs(), worker, from: "worker", text }]);
+    },
+    onEnded: ({ job }) => {
+      onEnded(job);
+    },
+  });
 }
 
 async function buildDoors(options: LaptopOptions, jobs: JobService, apis: ApiService): Promise<App> {

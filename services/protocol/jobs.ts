@@ -1,4 +1,5 @@
 /** What is stored of a job, in the order in which it comes to be. */
+import type { ApiSpec } from "./api-spec.ts";
 import type { EndCause, JobState } from "./states.ts";
 
 export const JOB_FORMAT = 1;
@@ -97,7 +98,7 @@ export interface ApiVersion {
   readonly format: typeof JOB_FORMAT;
   readonly api: string;
   readonly version: string;
-  readonly spec: import("./api-spec.ts").ApiSpec;
+  readonly spec: ApiSpec;
   /** sha256 of the project archive. */
   readonly project: string;
   /** Key of its environment under `environments/`; null when it needs none. */

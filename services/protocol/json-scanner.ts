@@ -90,30 +90,30 @@ export class ValueScanner {
   }
 
   /**
-   * Scans `chunk` from index `from`, until so many more values have ended or the chunk is through; `base` is the offset of
+   * Scans `chunk` from index `from`, until so many more values have ended or the chunk is through; `chunkStart` is the offset of
    * `chunk[0]` in the input. Answers the index to go on at. Throws `JsonShapeError`.
    */
-  scan(chunk: Uint8Array, base: number, from: number, wanted: number): number {
+  scan(chunk: Uint8Array, chunkStart: number, from: number, wanted: number): number {
     let at = from;
     const goal = this.values + wanted;
     while (at < chunk.length) {
       switch (this.#phase) {
         case PHASE.string:
-          at = this.#string(chunk, base, at);
+          at = this.#string(chunk, chunkStart, at);
           break;
         case PHASE.escaped:
           this.#phase = PHASE.string;
           at += 1;
           break;
         case PHASE.nested:
-          at = this.#nested(chunk, base, at);
+          at = this.#nested(chunk, chunkStart, at);
           break;
         case PHASE.scalar:
           while (at < chunk.length && !endsScalar(chunk[at] ?? 0)) at += 1;
-          if (at < chunk.length) this.#ended(base + at);
+          if (at < chunk.length) this.#ended(chunkStart + at);
           break;
         default:
-          at = this.#outside(chunk, base, at);
+          at = this.#outside(chunk, chunkStart, at);
       }
       if (this.values === goal) return at;
     }
@@ -138,7 +138,7 @@ export class ValueScanner {
     this.#phase = this.#home;
   }
 
-  #string(chunk: Uint8Array, base: number, from: number): number {
+  #string(chunk: Uint8Array, chunkStart: number, from: number): number {
     let at = from;
     for (; at < chunk.length; at++) {
       const byte = chunk[at];
@@ -148,14 +148,14 @@ export class ValueScanner {
       }
       if (byte === QUOTE) {
         if (this.#depth > 0) this.#phase = PHASE.nested;
-        else this.#ended(base + at + 1);
+        else this.#ended(chunkStart + at + 1);
         return at + 1;
       }
     }
     return at;
   }
 
-  #nested(chunk: Uint8Array, base: number, from: number): number {
+  #nested(chunk: Uint8Array, chunkStart: number, from: number): number {
     let at = from;
     let depth = this.#depth;
     for (; at < chunk.length; at++) {
@@ -169,7 +169,7 @@ export class ValueScanner {
       else if (byte === CLOSE || byte === CLOSE_BRACE) {
         depth -= 1;
         if (depth === 0) {
-          this.#ended(base + at + 1);
+          this.#ended(chunkStart + at + 1);
           at += 1;
           break;
         }
@@ -180,12 +180,12 @@ export class ValueScanner {
   }
 
   /** Between values: one byte that matters. */
-  #outside(chunk: Uint8Array, base: number, from: number): number {
+  #outside(chunk: Uint8Array, chunkStart: number, from: number): number {
     let at = from;
     while (at < chunk.length && isBlank(chunk[at] ?? 0)) at += 1;
     const byte = chunk[at];
     if (byte === undefined) return at;
-    const offset = base + at;
+    const offset = chunkStart + at;
     if (this.#phase === PHASE.outside) {
       if (byte !== OPEN) throw unexpected(byte, offset, `the "[" of the top-level array`);
       this.#phase = PHASE.opened;
@@ -233,10 +233,15 @@ export interface ItemRange {
 }
 
 /**
- * Ranges of all values in `bytes`, `base` being the offset of its first byte. Throws `JsonShapeError`; the values before
+ * Ranges of all values in `bytes`, `chunkStart` being the offset of its first byte. Throws `JsonShapeError`; the values before
  * the fault are then in `ranges`.
  */
-export function valueRanges(bytes: Uint8Array, shape: ValueShape, base = 0, ranges: ItemRange[] = []): ItemRange[] {
+export function valueRanges(
+  bytes: Uint8Array,
+  shape: ValueShape,
+  chunkStart = 0,
+  ranges: ItemRange[] = [],
+): ItemRange[] {
   const scanner = new ValueScanner(shape, false);
   let at = 0;
   const take = () => {
@@ -244,10 +249,10 @@ export function valueRanges(bytes: Uint8Array, shape: ValueShape, base = 0, rang
     scanner.begin();
   };
   while (at < bytes.length) {
-    at = scanner.scan(bytes, base, at, 1);
+    at = scanner.scan(bytes, chunkStart, at, 1);
     take();
   }
-  scanner.finish(base + bytes.length);
+  scanner.finish(chunkStart + bytes.length);
   take();
   return ranges;
 }

@@ -13,7 +13,7 @@ export class LogLines {
   readonly #worker: string;
   #lines: LogLine[] = [];
   #tail: Promise<void> = Promise.resolve();
-  #timer: Promise<void> | undefined;
+  #waits = false;
 
   constructor(logs: LogStore, clock: Clock, job: string, worker: string) {
     this.#logs = logs;
@@ -26,7 +26,7 @@ export class LogLines {
     const line = { at: this.#clock.wallMs(), worker: this.#worker, from, text };
     this.#lines.push(batch === undefined ? line : { ...line, batch });
     if (this.#lines.length >= LINES_HELD) void this.flush();
-    else this.#timer ??= this.#later();
+    else void this.#later();
   }
 
   /** Resolves when all lines so far are handed over, or given up. */
@@ -40,8 +40,10 @@ export class LogLines {
   }
 
   async #later(): Promise<void> {
+    if (this.#waits) return;
+    this.#waits = true;
     await this.#clock.sleep(FLUSH_MS);
-    this.#timer = undefined;
+    this.#waits = false;
     await this.flush();
   }
 }

@@ -1,6 +1,7 @@
 /** A worker process. Reads its environment, builds its backends, hears signals, exits by the table of exit codes. */
 import { enableCompileCache } from "node:module";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { connectQueue, type SocketQueue } from "../backends/batch-queue.socket.ts";
 import { realClock, realRandom } from "../backends/clock.real.ts";
 import { datasetFor } from "../backends/dataset.by-scheme.ts";
@@ -139,7 +140,7 @@ try {
   process.exitCode = await main();
 } catch (error) {
   const name = error instanceof Error ? error.name : "";
-  console.error(error instanceof Misconfigured ? error.message : error);
+  process.stderr.write(`${error instanceof Misconfigured ? error.message : inspect(error)}\n`);
   const codes: Readonly<Record<string, number>> = {
     Misconfigured: WORKER_EXIT.misconfigured,
     AppendConflict: WORKER_EXIT.fenced,

@@ -105,7 +105,7 @@ export class Runner {
 
   async close(): Promise<void> {
     this.#stopped = true;
-    await Promise.all(this.#slots.map((slot) => slot.handler?.close()));
+    await Promise.all(this.#slots.flatMap(({ handler }) => handler?.close() ?? []));
   }
 
   async #startSlot(slot: Slot): Promise<Ready> {

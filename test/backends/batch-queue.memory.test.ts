@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { MemoryQueue, type LaneActivity } from "../../services/backends/batch-queue.memory.ts";
+import { MemoryQueue } from "../../services/backends/batch-queue.memory.ts";
+import type { LaneActivity } from "../../services/backends/cancellable-queue.ts";
 import { batchQueueContract } from "../contracts/batch-queue.contract.ts";
 import { aMessage, messages } from "../support/messages.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";

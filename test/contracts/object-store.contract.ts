@@ -1,18 +1,12 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, it } from "vitest";
 import type { ObjectStore } from "../../services/backends/object-store.ts";
+import type { OpenedStores } from "./opened-stores.ts";
 import { listingSentences } from "./object-store.listings.ts";
 import { logSentences, growingLogSentences } from "./object-store.logs.ts";
 import { storeModelProperty } from "./object-store.model.ts";
 import { keySentences, objectSentences, rangeSentences } from "./object-store.objects.ts";
 import { recordSentences, recordRaceSentences } from "./object-store.records.ts";
-
-/** Stores that two processes would have: they share all state and nothing else. */
-export interface OpenedStores {
-  readonly one: ObjectStore;
-  readonly other: ObjectStore;
-  close(): Promise<void>;
-}
 
 /** One `it` for each sentence of the seam's docstrings; every implementation passes it. */
 export function objectStoreContract(name: string, open: () => Promise<OpenedStores>): void {
@@ -41,5 +35,3 @@ export function objectStoreContract(name: string, open: () => Promise<OpenedStor
     });
   });
 }
-
-export type Stores = () => { readonly one: ObjectStore; readonly other: ObjectStore };

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Stores } from "./object-store.contract.ts";
+import type { Stores } from "./opened-stores.ts";
 import { keysUnder } from "./object-store.model.ts";
 
 export function listingSentences(stores: Stores): void {

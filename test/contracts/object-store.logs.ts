@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { AppendConflict } from "../../services/backends/object-store.ts";
-import type { Stores } from "./object-store.contract.ts";
+import type { Stores } from "./opened-stores.ts";
 import { valueOf } from "./object-store.model.ts";
 
 export function logSentences(stores: Stores): void {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect } from "vitest";
 import { AppendConflict, type ObjectStore } from "../../services/backends/object-store.ts";
-import type { OpenedStores } from "./object-store.contract.ts";
+import type { OpenedStores } from "./opened-stores.ts";
 
 export async function valueOf(store: ObjectStore, key: string): Promise<string | undefined> {
   return (await store.get(key))?.bytes.toString();

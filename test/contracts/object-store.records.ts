@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { ObjectStore } from "../../services/backends/object-store.ts";
-import type { Stores } from "./object-store.contract.ts";
+import type { Stores } from "./opened-stores.ts";
 
 export function recordSentences(stores: Stores): void {
   it("makes a record only where there is none, and swaps only against the version that it has", async () => {

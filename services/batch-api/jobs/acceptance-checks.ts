@@ -1,11 +1,8 @@
 /** What can be known of a lister's sources before a job is accepted: paths, patterns, rights, and that anything matches. */
 import { DatasetError, type Dataset, type DatasetFault } from "../../backends/dataset.ts";
 import { Problem, type ProblemCode } from "../../protocol/problems.ts";
-import type { SubmissionInput } from "../../protocol/submission.ts";
 import type { DryRun } from "./job-service.ts";
-import { sourceMatcher, sourceUris } from "./source-paths.ts";
-
-export type ListerInput = Extract<SubmissionInput, { readonly paths: readonly string[] }>;
+import { sourceMatcher, sourceUris, type ListerInput } from "./source-paths.ts";
 
 /** Beyond so many paths only those up to the first match are tried: each costs a request. */
 const PATHS_PROBED_MAX = 100;

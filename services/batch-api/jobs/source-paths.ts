@@ -2,7 +2,9 @@
 import { DatasetUriInvalid, readableUri, toUri } from "../../protocol/dataset-uris.ts";
 import { compileFilter, GlobInvalid } from "../../protocol/globs.ts";
 import { Problem } from "../../protocol/problems.ts";
-import type { ListerInput } from "./acceptance-checks.ts";
+import type { SubmissionInput } from "../../protocol/submission.ts";
+
+export type ListerInput = Extract<SubmissionInput, { readonly paths: readonly string[] }>;
 
 /** The paths as URIs, in their order. Throws `Problem` that names each one that is none. */
 export function sourceUris(input: ListerInput): readonly string[] {

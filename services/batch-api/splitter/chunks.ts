@@ -6,7 +6,7 @@ export type ReadRange = (start: number, end: number, into: Buffer) => Promise<Bu
 export interface Chunk {
   readonly bytes: Buffer;
   /** Offset of `bytes[0]` in the object. */
-  readonly base: number;
+  readonly chunkStart: number;
 }
 
 type Fetched = { readonly kind: "chunk"; readonly chunk: Chunk } | { readonly kind: "fault"; readonly fault: unknown };
@@ -45,19 +45,19 @@ export class ChunkReader {
       const into = this.#buffers[this.#turn];
       if (this.#offset >= this.#size || into === undefined) return;
       this.#turn = (this.#turn + 1) % this.#buffers.length;
-      const base = this.#offset;
-      const end = Math.min(this.#size, base + into.length);
+      const chunkStart = this.#offset;
+      const end = Math.min(this.#size, chunkStart + into.length);
       this.#offset = end;
-      this.#ahead.push(this.#fetched(base, end, into));
+      this.#ahead.push(this.#fetched(chunkStart, end, into));
     }
   }
 
   /** Never rejects: a fault waits for the reader that asks for the chunk. */
-  async #fetched(base: number, end: number, into: Buffer): Promise<Fetched> {
+  async #fetched(chunkStart: number, end: number, into: Buffer): Promise<Fetched> {
     try {
-      const bytes = await this.#read(base, end, into);
+      const bytes = await this.#read(chunkStart, end, into);
       if (bytes.buffer !== into.buffer) bytes.copy(into);
-      return { kind: "chunk", chunk: { bytes: into.subarray(0, bytes.length), base } };
+      return { kind: "chunk", chunk: { bytes: into.subarray(0, bytes.length), chunkStart } };
     } catch (fault) {
       return { kind: "fault", fault };
     }

@@ -27,8 +27,8 @@ export class ElementCutter implements Cutter {
     this.#scanner.begin();
   }
 
-  take(chunk: Buffer, base: number, from: number, wanted: number): number {
-    return this.#scanner.scan(chunk, base, base + from === 0 ? bomBytes(chunk) : from, wanted);
+  take(chunk: Buffer, chunkStart: number, from: number, wanted: number): number {
+    return this.#scanner.scan(chunk, chunkStart, chunkStart + from === 0 ? bomBytes(chunk) : from, wanted);
   }
 
   finish(size: number): void {

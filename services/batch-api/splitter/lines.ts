@@ -83,10 +83,10 @@ export class LineCutter implements Cutter {
     this.end = offset;
   }
 
-  take(chunk: Buffer, base: number, from: number, wanted: number): number {
+  take(chunk: Buffer, chunkStart: number, from: number, wanted: number): number {
     const scanner = this.#scanner;
     let first = from;
-    if (base + from === 0) {
+    if (chunkStart + from === 0) {
       first = bomBytes(chunk);
       this.start = first;
     }
@@ -94,7 +94,7 @@ export class LineCutter implements Cutter {
     const next = scanner.cut(chunk, first, wanted);
     this.#seen = scanner.seen;
     this.items += wanted - scanner.left;
-    this.end = base + next;
+    this.end = chunkStart + next;
     return next;
   }
 

@@ -4,7 +4,7 @@ import { JsonShapeError } from "../../protocol/json-scanner.ts";
 import type { ItemFormat, Source, StagedObject } from "../../protocol/pointers.ts";
 import { ChunkReader } from "./chunks.ts";
 import type { Chunk, ReadRange } from "./chunks.ts";
-import { cutterFor } from "./cutter.ts";
+import { cutterFor } from "./cutter-for.ts";
 import type { Cutter } from "./cutter.ts";
 import type { Draft } from "./draft.ts";
 import { formatOf } from "./format.ts";
@@ -60,21 +60,21 @@ export class ObjectCut {
 
   /** Cuts what is loaded into batches, until it is through or the draft holds so many. Throws `DatasetError`. */
   take(draft: Draft, batchSize: number, batchesMax: number): void {
-    const { bytes, base } = this.#chunk ?? { bytes: Buffer.alloc(0), base: 0 };
+    const { bytes, chunkStart } = this.#chunk ?? { bytes: Buffer.alloc(0), chunkStart: 0 };
     const cutter = this.#started;
     let at = this.#at;
     try {
       while (at < bytes.length && draft.batches < batchesMax) {
-        at = cutter.take(bytes, base, at, batchSize - draft.batchItems - cutter.items);
+        at = cutter.take(bytes, chunkStart, at, batchSize - draft.batchItems - cutter.items);
         if (cutter.items + draft.batchItems < batchSize) continue;
-        this.#fill(draft, cutter, base + at);
+        this.#fill(draft, cutter, chunkStart + at);
         draft.closeBatch();
       }
     } catch (error) {
       throw this.#named(error);
     }
     this.#at = at;
-    this.#offset = base + at;
+    this.#offset = chunkStart + at;
   }
 
   /** The object is through, which may end one more item. Throws `DatasetError`. */
