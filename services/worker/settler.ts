@@ -30,7 +30,7 @@ export class Settler {
   readonly #errors: PartWriter;
   #acks: string[] = [];
   #onAcked: (() => void)[] = [];
-  /** Counts what was handed in, and how much of it is durable. */
+  /** Counts what was handed in, and how much of it is durable and acked. */
   #noted = 0;
   #flushed = 0;
   #flushing: Promise<void> | undefined;
@@ -73,6 +73,8 @@ export class Settler {
 
   /** Flushes all there is, not more often than the pace says. Rejects with what broke. */
   flushSoon(): Promise<void> {
+    // Without anything to do it would end, and clear the field, before its promise gets there.
+    if (this.#flushing === undefined && this.#flushed === this.#noted) return Promise.resolve();
     return (this.#flushing ??= this.#flushWhileDirty());
   }
 
@@ -121,8 +123,8 @@ export class Settler {
     const ledger = this.#ledger.take();
     const sealed = await Promise.all([this.#results.flush(), this.#errors.flush()]);
     await this.#ledger.append(ledger, sealed);
-    this.#flushed = noted;
     if (acks.length > 0 && !this.#queueGone) await this.#queue.ack(this.#lane, acks);
+    this.#flushed = noted;
     for (const acked of onAcked) acked();
   }
 
