@@ -35,6 +35,7 @@ export class Driver {
   #splitAtMs: number;
   #workAtMs: number;
   #splitOver = false;
+  #stepping: ReturnType<SplitSource["step"]> | undefined;
   #failingSinceMs: number | undefined;
 
   constructor(deps: DriverDeps, spec: JobSpec, lease: LaneLease) {
@@ -165,13 +166,15 @@ export class Driver {
 
   async #endSplit(): Promise<void> {
     this.#splitOver = true;
+    await this.#stepping?.catch(() => undefined); // a step that is under way may still write a split file: it counts
     await this.#splitter.endEarly();
   }
 
   async #split(job: RunningJob, signal: AbortSignal): Promise<void> {
     try {
       while (!this.#splitOver && !job.splits.complete && !signal.aborted) {
-        const step = await this.#splitter.step();
+        this.#stepping = this.#splitter.step();
+        const step = await this.#stepping;
         this.#splitAtMs = this.#deps.clock.monotonicMs();
         this.#wake.call();
         if (step === "end") break;

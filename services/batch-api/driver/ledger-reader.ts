@@ -16,6 +16,8 @@ export interface LedgerReaderOptions {
   /** Failed attempts that settle a batch. */
   readonly attempts: number;
   readonly itemsOf: (batch: number) => number;
+  /** Batches from this one on do not exist: they stand beyond the end of a split that ended early. Default: all count. */
+  readonly batchesEnd?: number;
   /** Read exactly these bytes; without it, whatever is there. */
   readonly cut?: Cut;
   /** Hears each outcome once, in no particular order. */
@@ -64,6 +66,7 @@ export class LedgerReader {
   }
 
   addVerdict(line: VerdictLine): void {
+    if (line.batch >= (this.#options.batchesEnd ?? Infinity)) return;
     if (this.fold.attemptFailed(line.batch, line.attempt)) return;
     this.fold.addVerdict(line);
     this.verdicts.set(line.batch, (this.verdicts.get(line.batch) ?? 0) + 1);
@@ -76,7 +79,7 @@ export class LedgerReader {
 
   #take(key: string, facts: WorkerFacts, line: LedgerLine): void {
     addLine(facts, line);
-    if (line.t !== "outcome") return;
+    if (line.t !== "outcome" || line.batch >= (this.#options.batchesEnd ?? Infinity)) return;
     this.fold.addOutcome(key, line);
     this.#options.onOutcome?.(key, line);
   }

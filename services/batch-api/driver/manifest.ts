@@ -54,6 +54,7 @@ export class FinalResults {
       job: spec.job,
       attempts: spec.attempts,
       itemsOf: (batch) => splits.itemsOf(batch),
+      batchesEnd: splits.batches,
       cut,
       onOutcome: (ledger, line) => {
         results.note(ledger, line);

@@ -44,15 +44,24 @@ export class SplitReader {
     if (this.complete) return false;
     const before = this.splits;
     // The end first: then all the split files that it counts exist.
-    const end = await this.#store.get(this.#keys.splitEnd);
-    for (;;) {
-      if (end !== undefined && this.splits >= (JSON.parse(end.bytes.toString("utf8")) as SplitEnd).splits) break;
+    const found = await this.#store.get(this.#keys.splitEnd);
+    const end = found === undefined ? undefined : (JSON.parse(found.bytes.toString("utf8")) as SplitEnd);
+    while (this.splits < (end?.splits ?? Infinity)) {
       const file = await this.#load(this.splits);
       if (file === undefined) break;
       this.#takeIn(file);
     }
-    if (end !== undefined) this.end = JSON.parse(end.bytes.toString("utf8")) as SplitEnd;
+    if (end !== undefined) this.#endAt(end);
     return this.splits > before || end !== undefined;
+  }
+
+  /** A split that ended early ends there, also when a splitter that lost the race had written on: that never counts. */
+  #endAt(end: SplitEnd): void {
+    this.end = end;
+    if (this.splits <= end.splits) return;
+    this.splits = end.splits;
+    this.batches = end.batches;
+    this.items = end.items;
   }
 
   itemsOf(batch: number): number {
