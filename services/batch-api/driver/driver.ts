@@ -5,7 +5,7 @@ import type { LiveFacts } from "../jobs/job-service.ts";
 import type { DriverDeps, SplitSource } from "./context.ts";
 import { beginCompleting, finish } from "./finish.ts";
 import { JobState } from "./job-state.ts";
-import { Deposed, readLane, type LaneLease } from "./lane-lease.ts";
+import { Deposed, type LaneLease } from "./lane-lease.ts";
 import { liveFacts } from "./live.ts";
 import { RunningJob } from "./running-job.ts";
 import { tick } from "./tick.ts";
@@ -91,14 +91,10 @@ export class Driver {
       await this.#free();
       return undefined;
     }
-    if (await this.#livesOnAnotherLane(state)) {
+    if (!(await this.#putName(state))) {
       await this.#freeLane();
       return undefined;
     }
-    await state.write((record) => {
-      const sentThrough = record.lane?.epoch === epoch && record.lane.lane === owner.lane ? record.sent_through : 0;
-      return { state: record.state === "pending" ? "running" : record.state, sent_through: sentThrough, message: "" };
-    });
     const job = new RunningJob(this.#deps, this.spec, this.#lease, state);
     await job.splits.refresh();
     await job.ledgers.refreshVerdicts();
@@ -115,12 +111,24 @@ export class Driver {
     return job;
   }
 
-  /** Two replicas may have granted the same job two lanes; who comes second gives way. */
-  async #livesOnAnotherLane(state: JobState): Promise<boolean> {
-    const named = state.record.lane;
-    if (named === null || named.lane === this.#lease.lane) return false;
-    const other = await readLane(this.#deps.store, this.spec.api, named.lane);
-    return other?.record.job === this.spec.job && other.record.epoch === named.epoch;
+  /** False: the job lives on another lane. */
+  async #putName(state: JobState): Promise<boolean> {
+    if (await state.livesElsewhere()) return false;
+    const { epoch } = this.#lease.record;
+    try {
+      await state.write((record) => {
+        const isSameEpoch = record.lane?.epoch === epoch && record.lane.lane === this.#lease.lane;
+        return {
+          state: record.state === "pending" ? "running" : record.state,
+          sent_through: isSameEpoch ? record.sent_through : 0,
+          message: "",
+        };
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof Deposed && (await state.livesElsewhere())) return false;
+      throw error;
+    }
   }
 
   async #work(job: RunningJob, signal: AbortSignal): Promise<void> {

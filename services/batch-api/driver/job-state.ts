@@ -2,7 +2,7 @@ import type { ObjectStore } from "../../backends/object-store.ts";
 import type { StateRecord } from "../../protocol/jobs.ts";
 import { isFinal } from "../../protocol/states.ts";
 import { readState, swapState, type StateChange, type StoredState } from "../jobs/state-record.ts";
-import { Deposed } from "./lane-lease.ts";
+import { Deposed, readLane } from "./lane-lease.ts";
 
 export interface StateOwner {
   readonly lane: number;
@@ -51,21 +51,31 @@ export class JobState {
       }
       this.#stored = await readState(this.#store, this.#api, this.#job);
       if (this.#isOurs(before.state.writes + 1)) return this.#stored.state;
-      this.#judge();
+      await this.#judge();
     }
+  }
+
+  /** Two replicas may have granted the same job two lanes; who comes second gives way. */
+  async livesElsewhere(): Promise<boolean> {
+    const named = this.#stored.state.lane;
+    if (named === null || named.lane === this.#owner.lane) return false;
+    const other = await readLane(this.#store, this.#api, named.lane);
+    return other?.record.job === this.#job && other.record.epoch === named.epoch;
   }
 
   /** One's own success whose answer was lost. */
   #isOurs(writes: number): boolean {
     const { lane, writes: found } = this.#stored.state;
-    return found === writes && lane?.term === this.#owner.term && lane.epoch === this.#owner.epoch;
+    const { lane: number, epoch, term } = this.#owner;
+    return found === writes && lane?.lane === number && lane.epoch === epoch && lane.term === term;
   }
 
-  #judge(): void {
+  async #judge(): Promise<void> {
     const { state, lane } = this.#stored.state;
     if (isFinal(state)) throw new Deposed(`job ${this.#job} is final already: ${state}`);
     if (lane?.lane === this.#owner.lane && lane.epoch === this.#owner.epoch && lane.term > this.#owner.term) {
       throw new Deposed(`job ${this.#job} has a newer driver`);
     }
+    if (await this.livesElsewhere()) throw new Deposed(`job ${this.#job} has another lane`);
   }
 }
