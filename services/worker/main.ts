@@ -87,7 +87,8 @@ class HandlerProcesses {
     const handler = startPythonHandler({
       python,
       hostPath: HOST_PATH,
-      env: handlerEnvironment(version.spec.env),
+      // the mark by which whoever survives us finds what a handler forked into a group of its own
+      env: { ...handlerEnvironment(version.spec.env), [ENV.incarnation]: this.#config.incarnation },
       processIndex,
       output: ({ batchId: id, text }) => {
         this.#lines.add("handler", text, id === undefined ? undefined : this.#batches.get(id));
