@@ -1,5 +1,6 @@
 import { DatasetError } from "../backends/dataset.ts";
 import type { AttemptErrors } from "../protocol/errors.ts";
+import { JsonShapeError } from "../protocol/json-scanner.ts";
 import { batchId } from "../protocol/ids.ts";
 import type { BatchMessage } from "../protocol/messages.ts";
 import type { Handler, RunAnswer } from "./handlers/handler.ts";
@@ -43,25 +44,28 @@ export async function runAttempt(
 
 /** The batch's data is not what the split saw: a failed attempt like any other, so that it is tried again. */
 export function unreadable(message: BatchMessage, error: unknown): AttemptEnd {
-  if (!(error instanceof DatasetError)) throw error;
-  const cause = error.fault === "changed" ? "input_changed" : `input_${error.fault}`;
-  const rows = message.pointer.spans.flatMap(({ items }) => Array.from({ length: items }));
-  const spans = message.pointer.spans.flatMap((span, uri) => Array.from({ length: span.items }, () => ({ span, uri })));
-  return {
-    line: outcome(message, "none", rows.length, 0, cause),
-    rows: null,
-    errors: [
-      {
-        batch: message.batch,
-        attempt: message.attempt,
-        cause,
-        error: error.message,
-        traceback: "",
-        items: spans.map(({ span, uri }, index) => [message.first_item + index, uri, span.start, span.end] as const),
-        uris: message.pointer.spans.map(({ uri }) => uri),
-      },
-    ],
+  const cause = inputCause(error);
+  if (cause === undefined) throw error;
+  const { spans, items } = message.pointer;
+  const places = spans.flatMap(({ start, end, items: count }, uri) => {
+    return Array.from({ length: count }, () => [uri, start, end] as const);
+  });
+  const errors: AttemptErrors = {
+    batch: message.batch,
+    attempt: message.attempt,
+    cause,
+    error: (error as Error).message,
+    traceback: "",
+    items: places.map((place, index) => [message.first_item + index, ...place] as const),
+    uris: spans.map(({ uri }) => uri),
   };
+  return { line: outcome(message, "none", items, 0, cause), rows: null, errors: [errors] };
+}
+
+/** Undefined for what is no fault of the user's data. */
+function inputCause(error: unknown): string | undefined {
+  if (error instanceof JsonShapeError) return "input_changed"; // the splitter could cut these bytes
+  return error instanceof DatasetError ? `input_${error.fault}` : undefined;
 }
 
 const UNREADABLE: Failed = {
