@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import type { Logger } from "pino";
-import { Registry } from "prom-client";
+import { collectDefaultMetrics, Registry } from "prom-client";
 import { MemoryQueue } from "../backends/batch-queue.memory.ts";
 import { serveQueue, type QueueServer } from "../backends/batch-queue.socket-server.ts";
 import { realClock, realRandom } from "../backends/clock.real.ts";
@@ -23,6 +23,7 @@ import type { JobSpec } from "../protocol/jobs.ts";
 import { Apis } from "./apis/apis.ts";
 import type { ApiService } from "./apis/api-service.ts";
 import { buildApp } from "./app.ts";
+import { driverMetrics } from "./driver/metrics.ts";
 import { Replica } from "./driver/replica.ts";
 import type { JobService } from "./jobs/job-service.ts";
 import { createJobService } from "./jobs/jobs.ts";
@@ -153,7 +154,7 @@ async function startOn(
     clock: realClock,
   });
   const apis: ApiService = new Apis({ store, environments, stopAllJobs: (api) => stopAllJobs(jobs, realClock, api) });
-  const app = await buildDoors(options, jobs, apis);
+  const app = await buildDoors(options, jobs, apis, metricsOf(replica));
   const end = new AbortController();
   const running = replica.run(end.signal).catch(() => undefined); // ends only by our own signal
   return {
@@ -187,12 +188,19 @@ function processPool(
   });
 }
 
-async function buildDoors(options: LaptopOptions, jobs: JobService, apis: ApiService): Promise<App> {
+function metricsOf(replica: Replica): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  driverMetrics(registry, replica);
+  return registry;
+}
+
+async function buildDoors(options: LaptopOptions, jobs: JobService, apis: ApiService, metrics: Registry): Promise<App> {
   const readiness = (): Readiness => ({ kind: "ready" });
   const app = await buildApp({
     jobs,
     apis,
-    metrics: new Registry(),
+    metrics,
     clock: realClock,
     random: realRandom,
     readiness,

@@ -79,6 +79,11 @@ export class Replica {
     return this.#drivers.get(job)?.driver.live();
   }
 
+  /** What each driver of this process can tell of its job. */
+  driven(): LiveFacts[] {
+    return [...this.#drivers.values()].flatMap(({ driver }) => driver.live() ?? []);
+  }
+
   /** Resolves when all drivers here have ended, after `run` was aborted. */
   async drained(): Promise<void> {
     await Promise.allSettled([...this.#drivers.values()].map(({ ended }) => ended));

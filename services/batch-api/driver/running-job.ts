@@ -33,8 +33,6 @@ export class RunningJob {
   /** Workers that their pool saw end. */
   readonly endedWorkers = new Set<string>();
   splitFailure: string | undefined;
-  resends = 0;
-  generationsStarted = 0;
   /** Bytes of this term's verdict object. */
   #verdictBytes = 0;
   #stopAsked = false;

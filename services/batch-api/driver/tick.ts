@@ -111,7 +111,6 @@ async function sendNew(job: RunningJob, from: number, to: number): Promise<void>
 
 async function resend(job: RunningJob, batch: number, attempt: number, alone: boolean): Promise<void> {
   await send(job, [await message(job, batch, attempt, alone)]);
-  job.resends += 1;
 }
 
 async function send(job: RunningJob, messages: readonly BatchMessage[]): Promise<void> {
@@ -147,7 +146,6 @@ async function start(job: RunningJob, generation: number, workers: number): Prom
     await job.lease.update({ keep: { ...before, [String(generation)]: workers } });
   }
   await job.deps.pool.start(job.generationName(generation), workers);
-  job.generationsStarted += 1;
 }
 
 /** Only the pool's part of a tick: while the completion hook waits for a worker. */
