@@ -158,8 +158,11 @@ export class Runner {
       if (this.#aloneRuns || (held.alone && this.#running.size > 0)) return;
       const slot = this.#slotWithRoom();
       if (slot === undefined || !(await this.#parts.mayStart())) break;
-      if (this.#stopped || hand.next() === undefined) return;
+      if (this.#stopped) return;
+      if (hand.peek() !== held) continue; // what was put back meanwhile comes first
+      hand.next();
       if (held.alone) await this.#markStarted(held);
+      if (this.#stopped) return;
       this.#launch(slot, held);
     }
     this.#readAhead();
@@ -239,11 +242,12 @@ export class Runner {
     if (waiting.length === 0) return;
     settler.note({ t: "handed_back", batches: waiting.map(({ message }) => message.batch) });
     await settler.flush();
-    await this.#deps.queue.release(this.#deps.identity.queueLane, waiting.map(({ receipt }) => receipt)); // prettier-ignore
+    // Out of the hand first: a poll of ours may get them back at once, and must not take them for copies of what is held.
     for (const held of waiting) {
       this.#ahead.delete(held);
       hand.drop(held);
     }
+    await this.#deps.queue.release(this.#deps.identity.queueLane, waiting.map(({ receipt }) => receipt)); // prettier-ignore
   }
 }
 

@@ -22,9 +22,9 @@ export class Slot {
     return this.#inFlight.length;
   }
 
-  /** How long the first batch in the pipe has been with the handler, milliseconds; 0 without one. */
+  /** How long the first batch in the pipe has been with the handler, milliseconds; 0 without one, or while it is read. */
   headMs(): number {
-    return this.#inFlight.length === 0 ? 0 : this.#clock.monotonicMs() - this.#headSinceMs;
+    return this.#inFlight[0]?.begun === true ? this.#clock.monotonicMs() - this.#headSinceMs : 0;
   }
 
   /** Puts a batch into the pipe; resolves when its attempt has ended. Never rejects but for errors of this program. */
