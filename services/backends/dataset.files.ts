@@ -100,7 +100,9 @@ export class FilesDataset implements Dataset {
     const real = await this.#allowed(folder, fileUri(folder));
     if (parents.includes(real)) return;
     const uri = fileUri(folder);
-    const entries = (await this.#entries(folder)).filter(({ name, folder: isDirectory }) => {
+    // a link beside what is asked for may lead where it likes
+    const asked = (name: string) => (uri + name).startsWith(start) || start.startsWith(`${uri}${name}/`);
+    const entries = (await this.#entries(folder, asked)).filter(({ name, folder: isDirectory }) => {
       const child = uri + name;
       const wanted = child.startsWith(start) || (isDirectory && start.startsWith(child));
       return wanted && (child > after || (isDirectory && after.startsWith(child)));
@@ -124,8 +126,8 @@ export class FilesDataset implements Dataset {
     return { entry, object: { uri: uri + entry.name, sizeBytes: Number(found.size), etag: etagOf(found) } };
   }
 
-  /** What lies in a folder: files and folders, links as what they lead to. */
-  async #entries(folder: string): Promise<readonly Entry[]> {
+  /** What lies in a folder: files and folders, links that are asked for as what they lead to. */
+  async #entries(folder: string, asked: (name: string) => boolean): Promise<readonly Entry[]> {
     const children = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
       if (codeOf(error) === "ENOENT") return []; // removed since its parent was read
       throw faultOf(error, fileUri(folder), folder);
@@ -135,7 +137,7 @@ export class FilesDataset implements Dataset {
       const path = folder + child.name;
       if (child.isDirectory()) entries.push({ name: `${encodePath(child.name)}/`, path: `${path}/`, folder: true });
       else if (child.isFile()) entries.push({ name: encodePath(child.name), path, folder: false });
-      else if (child.isSymbolicLink()) {
+      else if (child.isSymbolicLink() && asked(encodePath(child.name))) {
         const real = await realpath(path).catch(() => undefined);
         if (real === undefined) continue; // a link to nowhere holds no data
         await this.#allowed(path, fileUri(path));

@@ -76,6 +76,13 @@ describe("a folder's borders", () => {
     });
   });
 
+  it("looks at no link beside what is asked for", async () => {
+    symlinkSync(join(outside, "secret"), join(root, "fold"));
+
+    expect(await listed(`${root}/folder`)).toEqual(["/folder/x"]);
+    expect(await listed(`${root}/folder2`)).toEqual(["/folder2"]);
+  });
+
   it("follows links inside, and none for ever", async () => {
     symlinkSync(join(root, "folder2"), join(root, "folder", "link"));
     symlinkSync(root, join(root, "folder", "up"));
