@@ -75,7 +75,7 @@ export class Runner {
       await clock.sleep(LOOK_MS, signal);
       const timeoutMs = (spec.batch_timeout_seconds ?? Infinity) * 1000;
       for (const slot of this.#slots) if (slot.headMs() > timeoutMs) slot.handler?.kill("timed_out");
-      if (this.#slots.every((slot) => slot.headMs() > LONG_BATCH_MS)) await this.#handBackWaiting();
+      if (this.runsLong) await this.#handBackWaiting();
     }
   }
 
@@ -161,8 +161,7 @@ export class Runner {
       if (this.#stopped) return;
       if (hand.peek() !== held) continue; // what was put back meanwhile comes first
       hand.next();
-      if (held.alone) await this.#markStarted(held);
-      if (this.#stopped) return;
+      if (held.alone && !(await this.#markStarted(held))) return;
       this.#launch(slot, held);
     }
     this.#readAhead();
@@ -178,11 +177,13 @@ export class Runner {
     return best;
   }
 
-  async #markStarted(held: HeldBatch): Promise<void> {
+  /** False: it may begin no more. */
+  async #markStarted(held: HeldBatch): Promise<boolean> {
     this.#aloneRuns = true;
     const { batch, attempt } = held.message;
     this.#parts.settler.note({ t: "started", batch, attempt });
     await this.#parts.settler.flush();
+    return !this.#stopped;
   }
 
   #launch(slot: Slot, held: HeldBatch): void {
@@ -216,6 +217,11 @@ export class Runner {
       hand.drop(held);
       onSettled();
     });
+  }
+
+  /** Every handler process has had its batch for long: whatever came now would wait. */
+  get runsLong(): boolean {
+    return this.#slots.every((slot) => slot.headMs() > LONG_BATCH_MS);
   }
 
   /** Nothing runs and nothing waits. */

@@ -61,7 +61,7 @@ export class Worker {
         this.#startFailed(error);
       },
       onBroken: (error) => {
-        this.leave({ kind: "broken", error });
+        this.#broke(error);
       },
       mayStart: () => this.#mayStart(),
     });
@@ -85,13 +85,18 @@ export class Worker {
     this.#roomWaiter?.();
   }
 
+  /** A queue that is gone went with its service; anything else is a bug, or the world broke. */
+  #broke(error: unknown): void {
+    this.leave(isQueueGone(error) ? { kind: "lost" } : { kind: "broken", error });
+  }
+
   async #guard(loop: Promise<void>): Promise<void> {
     try {
       await loop;
     } catch (error) {
-      const gone = error instanceof Error && error.name === "QueueClosed";
-      if (!this.#over.signal.aborted) this.leave(gone ? { kind: "lost" } : { kind: "broken", error });
-      else if (this.#leaving?.kind !== "broken" && !gone && error !== this.#over.signal.reason) throw error;
+      if (!this.#over.signal.aborted) this.#broke(error);
+      else if (this.#leaving?.kind !== "broken" && !isQueueGone(error) && error !== this.#over.signal.reason)
+        throw error;
     }
   }
 
@@ -166,7 +171,7 @@ export class Worker {
   #flushSoon(): void {
     const flushed = this.#runner.isIdle ? this.#settler.flush() : this.#settler.flushSoon();
     flushed.catch((error: unknown) => {
-      this.leave({ kind: "broken", error });
+      this.#broke(error);
     });
   }
 
@@ -174,7 +179,7 @@ export class Worker {
     const { queue, identity, pace } = this.#deps;
     while (!this.#over.signal.aborted) {
       const room = Math.max(this.#lane.hand, this.#deps.processes) - this.#hand.size;
-      if (room < 1 || this.#hand.waiting > this.#hand.size / 2 + this.#deps.processes) {
+      if (room < 1 || this.#runner.runsLong || this.#hand.waiting > this.#hand.size / 2 + this.#deps.processes) {
         await this.#room();
         continue;
       }
@@ -238,7 +243,7 @@ export class Worker {
     };
     this.#completing ??= run()
       .catch((error: unknown) => {
-        this.leave({ kind: "broken", error });
+        this.#broke(error);
       })
       .finally(() => {
         this.#completing = undefined;
@@ -269,4 +274,8 @@ export class Worker {
     await this.#runner.close();
     return EXIT[why.kind];
   }
+}
+
+function isQueueGone(error: unknown): boolean {
+  return error instanceof Error && error.name === "QueueClosed";
 }
