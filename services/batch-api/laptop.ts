@@ -126,7 +126,7 @@ async function startOn(
     },
     {
       id: realRandom.hex(8),
-      apis: async () => (await apis.list()).map(({ current }) => current.api),
+      apis: () => apis.withJobs(),
       lanes: options.lanes,
       busyMs: 250,
       idleMs: 1_000,
@@ -153,7 +153,11 @@ async function startOn(
     env: environment,
     clock: realClock,
   });
-  const apis: ApiService = new Apis({ store, environments, stopAllJobs: (api) => stopAllJobs(jobs, realClock, api) });
+  const apis = new Apis({
+    store,
+    environments,
+    stopAllJobs: (api) => stopAllJobs(store, jobs, realClock, api),
+  });
   const app = await buildDoors(options, jobs, apis, metricsOf(replica));
   const end = new AbortController();
   const running = replica.run(end.signal).catch(() => undefined); // ends only by our own signal

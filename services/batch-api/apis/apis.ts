@@ -51,6 +51,16 @@ export class Apis implements ApiService {
     return views;
   }
 
+  /** Names of all APIs that have jobs which are not final, or may get some: one that is being removed as well. */
+  async withJobs(): Promise<readonly string[]> {
+    const names: string[] = [];
+    for await (const api of this.#names()) {
+      const sign = (await this.#readCurrent(api)) ?? (await this.#firstKey(apiKeys(api).active, () => false));
+      if (sign !== undefined) names.push(api);
+    }
+    return names;
+  }
+
   async get(api: string): Promise<ApiView> {
     const view = await this.#find(api);
     if (view === undefined) throw noSuchApi(api);

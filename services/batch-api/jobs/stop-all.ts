@@ -1,29 +1,23 @@
 import type { Clock } from "../../backends/clock.ts";
+import type { ObjectStore } from "../../backends/object-store.ts";
+import { apiKeys } from "../../protocol/keys.ts";
 import { Problem } from "../../protocol/problems.ts";
-import { isFinal } from "../../protocol/states.ts";
-import type { JobService, JobView } from "./job-service.ts";
+import type { JobService } from "./job-service.ts";
 
 const LOOK_MS = 200;
 
-/** Stops all of an API's jobs; resolves when each has its final state. */
-export async function stopAllJobs(jobs: JobService, clock: Clock, api: string): Promise<void> {
+/** Stops all of an API's jobs; resolves when each has its final state, and nothing of it runs. */
+export async function stopAllJobs(store: ObjectStore, jobs: JobService, clock: Clock, api: string): Promise<void> {
+  const prefix = apiKeys(api).active;
   for (;;) {
-    const active = await activeJobs(jobs, api);
-    if (active.length === 0) return;
-    for (const { spec } of active) {
-      await jobs.stop(api, spec.job).catch((error: unknown) => {
+    // The markers, not the door's list: an API that is being removed is not there any more to the door.
+    const { entries } = await store.list(prefix);
+    if (entries.length === 0) return;
+    for (const { key } of entries) {
+      await jobs.stop(api, key.slice(prefix.length)).catch((error: unknown) => {
         if (!(error instanceof Problem)) throw error; // it ended by itself meanwhile
       });
     }
     await clock.sleep(LOOK_MS);
   }
-}
-
-async function activeJobs(jobs: JobService, api: string): Promise<JobView[]> {
-  const active: JobView[] = [];
-  for (const state of ["pending", "running", "completing"] as const) {
-    const page = await jobs.list(api, { state });
-    active.push(...page.jobs.filter((job) => !isFinal(job.state)));
-  }
-  return active;
 }

@@ -136,6 +136,17 @@ describe("Apis", () => {
     expect((await apis.get("words")).current).toEqual(before.view.current);
   });
 
+  it("names an API that is being removed as long as a job of it is not final", async () => {
+    await deploy();
+    await store.put("apis/words/active/1", Buffer.alloc(0));
+    expect(await apis.withJobs()).toEqual(["words"]);
+
+    await store.delete("apis/words/current.json");
+    expect(await apis.withJobs()).toEqual(["words"]);
+    await store.delete("apis/words/active/1");
+    expect(await apis.withJobs()).toEqual([]);
+  });
+
   it("removes an API after its jobs were stopped, all but its lanes", async () => {
     await deploy();
     await store.swap("apis/words/lanes/0.json", Buffer.from("{}"), undefined);
