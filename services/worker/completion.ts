@@ -62,13 +62,15 @@ async function record(
 ): Promise<void> {
   const found = await read(store, key);
   if (found === undefined || !isMine(found, claim)) return; // it moved: nothing of this run is recorded
-  const counted = { opening: claim.opening, writes: claim.writes + 1, worker };
-  if (answer.kind === "not_begun") return;
-  const end: CompletionRecord =
-    answer.kind === "failed"
-      ? { ...counted, state: "failed", error: answer.error, traceback: answer.traceback }
-      : { ...counted, state: "done" };
-  await store.swap(key, encode(end), found.version);
+  await store.swap(key, encode(afterRun(claim, answer, worker)), found.version);
+}
+
+function afterRun({ opening, writes }: Claimed, answer: RunAnswer, worker: string): CompletionRecord {
+  // The handler was gone before it began: a claim that stayed would block the hook for as long as this worker lives.
+  if (answer.kind === "not_begun") return { opening: opening + 1, writes: writes + 1, state: "open" };
+  const counted = { opening, writes: writes + 1, worker };
+  if (answer.kind !== "failed") return { ...counted, state: "done" };
+  return { ...counted, state: "failed", error: answer.error, traceback: answer.traceback };
 }
 
 function isMine(held: Held | undefined, claim: Claimed): held is Held {

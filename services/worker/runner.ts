@@ -79,12 +79,11 @@ export class Runner {
     }
   }
 
-  /** Runs something on a handler that has nothing in its pipe. */
-  async withIdleHandler<T>(use: (handler: Handler) => Promise<T>): Promise<T> {
+  /** Runs something on a handler that has nothing in its pipe; undefined when none is up. */
+  async withIdleHandler<T>(use: (handler: Handler) => Promise<T>): Promise<T | undefined> {
     while (this.#running.size > 0) await Promise.allSettled(this.#running);
     const handler = this.#slots.find((slot) => slot.handler !== undefined)?.handler;
-    if (handler === undefined) throw new Error("no handler process is up to run on_job_complete");
-    return use(handler);
+    return handler === undefined ? undefined : use(handler);
   }
 
   /** Takes no more; waits for what the handlers have, so long at most. */

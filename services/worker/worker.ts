@@ -238,8 +238,9 @@ export class Worker {
   #complete({ opening }: CompletionTicket, receipt: string): void {
     const { queue, identity } = this.#deps;
     const run = async () => {
+      // While no handler is up the ticket stays, and comes again when its lease ends.
       const used = await this.#runner.withIdleHandler((handler) => complete(this.#deps, opening, handler));
-      if (used) await queue.ack(identity.queueLane, [receipt]);
+      if (used === true) await queue.ack(identity.queueLane, [receipt]);
     };
     this.#completing ??= run()
       .catch((error: unknown) => {
@@ -250,6 +251,20 @@ export class Worker {
       });
   }
 
+  /** Lets end what the handlers have begun, unless a stop comes: pools ask the workers of a stopped job to leave like others. */
+  async #drain(): Promise<void> {
+    const { clock, pace } = this.#deps;
+    const over = new AbortController();
+    const drained = this.#runner.drain(pace.drainSeconds * 1000).finally(() => {
+      over.abort();
+    });
+    while (!over.signal.aborted && (await this.#lane.read()) !== "abort") {
+      await clock.sleep(pace.laneReadSeconds * 1000, over.signal).catch(() => undefined); // aborted: all have ended
+    }
+    await this.#runner.abort();
+    await drained;
+  }
+
   /** Hands back what is held, says goodbye, ends the handlers. */
   async #finish(): Promise<number> {
     const why = this.#leaving ?? { kind: "excess" };
@@ -257,7 +272,7 @@ export class Worker {
       await this.#runner.close();
       throw why.error;
     }
-    if (why.kind === "drain") await this.#runner.drain(this.#deps.pace.drainSeconds * 1000);
+    if (why.kind === "drain") await this.#drain();
     await this.#runner.abort();
     await this.#completing;
     const left = this.#hand.takeAll();

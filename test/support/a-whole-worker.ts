@@ -5,7 +5,7 @@ import type { LedgerLine } from "../../services/protocol/ledger.ts";
 import { parseLines } from "../../services/protocol/ledger.parse.ts";
 import type { Message } from "../../services/protocol/messages.ts";
 import type { WorkerDeps } from "../../services/worker/context.ts";
-import { HandlerStartFailed, type Ready } from "../../services/worker/handlers/handler.ts";
+import { type HandlerStartFailed, type Ready } from "../../services/worker/handlers/handler.ts";
 import { Worker } from "../../services/worker/worker.ts";
 import { workerDeps } from "./a-runner.ts";
 import { anIdentity } from "./a-worker.ts";
@@ -22,6 +22,8 @@ export class WorkerBench {
   readonly said: string[] = [];
   ready: Ready = { hook: true };
   startFault: HandlerStartFailed | undefined;
+  /** Handlers that start from now on never get ready. */
+  delayStart = false;
   readonly worker: Worker;
   exitCode: number | undefined;
   error: unknown;
@@ -98,6 +100,7 @@ export class WorkerBench {
 
   #startHandler() {
     if (this.startFault !== undefined) return Promise.reject(this.startFault);
+    if (this.delayStart) return new Promise<never>(() => undefined);
     const handler = new FakeHandler();
     this.handlers.push(handler);
     return Promise.resolve({ handler, ready: this.ready });
