@@ -49,6 +49,8 @@ export class MemoryLane {
   /** By receipt, in the order of their ends. */
   private readonly leases = new Map<string, Delivered>();
   private receipts = 0;
+  /** The highest that was sent. */
+  private epoch = 0;
   /** Polls, in the order in which they came; only while nothing is visible. */
   private readonly waiters = new Set<Waiter>();
   private timer: { readonly atMilliseconds: number; readonly stop: AbortController } | undefined;
@@ -62,14 +64,19 @@ export class MemoryLane {
   send(messages: readonly Message[]): void {
     let pack = this.fresh.at(-1);
     for (const message of messages) {
+      if (message.epoch > this.epoch) {
+        this.dropLeftovers();
+        this.epoch = message.epoch;
+        pack = undefined;
+      }
       if (pack === undefined || pack.length >= PACK_BYTES) {
         pack?.seal();
         pack = new MessagePack();
         this.fresh.push(pack);
       }
       pack.append(message);
+      this.freshMessages += 1;
     }
-    this.freshMessages += messages.length;
     this.serve();
   }
 
@@ -138,6 +145,15 @@ export class MemoryLane {
     }
     this.serve();
     this.onActivity("released");
+  }
+
+  /** What waits is of a former epoch: the lane's next workers would only ack it, one by one while their hands are small. */
+  private dropLeftovers(): void {
+    this.fresh = [];
+    this.freshOffset = 0;
+    this.freshMessages = 0;
+    this.again = [];
+    this.againStart = 0;
   }
 
   private get visible(): number {

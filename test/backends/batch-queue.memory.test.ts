@@ -84,6 +84,19 @@ describe("MemoryQueue", () => {
     expect((await receive())[0]?.deliveries).toBe(2);
   });
 
+  it("forgets what waits of former epochs as soon as a newer one sends", async () => {
+    const { queue } = aQueue();
+    await queue.send("api/0", messages(100_000));
+    const [held] = await queue.receive("api/0", { messagesMax: 1, waitSeconds: 0 });
+
+    await queue.send("api/0", [{ ...aMessage(7), epoch: aMessage().epoch + 1 }]);
+
+    const left = await queue.receive("api/0", { messagesMax: 10, waitSeconds: 0 });
+    expect(left.map(({ message }) => message)).toEqual([{ ...aMessage(7), epoch: aMessage().epoch + 1 }]);
+    await queue.release("api/0", [held?.receipt ?? ""]);
+    expect(await queue.receive("api/0", { messagesMax: 10, waitSeconds: 0 })).toHaveLength(1);
+  });
+
   it("tells at once what happens in a lane", async () => {
     const { clock, queue, heard } = aQueue();
     const poll = queue.receive("api/4", { messagesMax: 1, waitSeconds: 1 });
