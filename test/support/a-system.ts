@@ -159,6 +159,12 @@ export class SystemUnderTest {
     return path;
   }
 
+  /** These jobs were removed with their API: there is nothing to prove of them. */
+  forget(...jobs: readonly JobOnWire[]): void {
+    const ids = new Set(jobs.map(({ job_id: id }) => id));
+    this.#jobs = this.#jobs.filter(([, job]) => !ids.has(job));
+  }
+
   /** Every job submitted since the last call is final and keeps every invariant; none of its processes lives. */
   async proveAll(): Promise<void> {
     const jobs = this.#jobs;

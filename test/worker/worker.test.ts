@@ -224,6 +224,21 @@ describe("a worker that leaves", () => {
     expect(bench.exitCode).toBe(WORKER_EXIT.drained);
   });
 
+  it("waits for its handler no longer when a stop comes while it is drained", async () => {
+    const bench = await WorkerBench.running();
+    await bench.send(aOneItemMessage(0));
+
+    bench.worker.leave({ kind: "drain" });
+    await bench.advance(1000);
+    expect(bench.exitCode).toBeUndefined();
+    await bench.setLane({ stop: true });
+    await bench.advance(100);
+
+    expect(bench.handler.kills).toContain("aborted");
+    expect(await bench.lines("handed_back")).toEqual([{ t: "handed_back", batches: [0] }]);
+    expect(bench.exitCode).toBe(WORKER_EXIT.drained);
+  });
+
   it("waits for the answer of its poll, and hands back what that brought", async () => {
     const bench = await WorkerBench.running();
 
