@@ -56,7 +56,6 @@ export interface HandlerInit {
 export interface RunMeta {
   readonly batch_id: string;
   readonly items: number;
-  /** Index in the job of the first item; item k is `first + k` unless `indexes` says otherwise. */
+  /** Index in the job of the first item; the row of item k says `first + k`. */
   readonly first: number;
-  readonly indexes?: readonly number[];
 }

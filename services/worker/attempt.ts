@@ -34,12 +34,25 @@ export async function runAttempt(
   if (bad.length === 0) return ended(message, UNREADABLE, [], seconds(), () => payload.items());
   const apart = bad.map(({ item, index }) => badItem(message, index, item));
   if (good.length === 0) return some(message, apart, null, seconds());
-  const again = await handler.run(
-    { ...meta, items: good.length, indexes: good.map(({ index }) => index) },
-    arrayOf(good.map(({ item }) => item.bytes)),
-  );
-  const answered = again.kind === "bad_items" ? UNREADABLE : again;
+  const again = await handler.run({ ...meta, items: good.length }, arrayOf(good.map(({ item }) => item.bytes)));
+  const answered = again.kind === "bad_items" ? UNREADABLE : reindexed(again, good);
   return ended(message, answered, apart, seconds(), () => payload.items());
+}
+
+/** The rows of a run without the bad items were counted through; each gets the index that its item has in the job. */
+function reindexed(
+  answer: Exclude<RunAnswer, { kind: "bad_items" }>,
+  good: readonly { readonly index: number }[],
+): Exclude<RunAnswer, { kind: "bad_items" }> {
+  if (answer.kind !== "done" || answer.rows === null) return answer;
+  const pieces: Buffer[] = [];
+  let at = 0;
+  for (const { index } of good) {
+    const end = answer.bytes.indexOf(NEWLINE, at) + 1;
+    pieces.push(Buffer.from(`{"index":${String(index)}`), answer.bytes.subarray(answer.bytes.indexOf(COMMA, at), end));
+    at = end;
+  }
+  return { ...answer, bytes: Buffer.concat(pieces) };
 }
 
 /** The batch's data is not what the split saw: a failed attempt like any other, so that it is tried again. */
@@ -171,3 +184,4 @@ function arrayOf(items: readonly Buffer[]): Buffer {
 const OPEN = Buffer.from("[");
 const COMMA = Buffer.from(",");
 const CLOSE = Buffer.from("]");
+const NEWLINE = Buffer.from("\n");

@@ -216,9 +216,8 @@ class Host:
         except BaseException as error:
             return _failed(handler.method, error)
         first: int = meta["first"]
-        indexes = meta.get("indexes") or range(first, first + count)
         try:
-            body = rows(answer, indexes, handler.method)
+            body = rows(answer, range(first, first + count), handler.method)
         except BadAnswer as error:
             if not self._cortex:
                 return frames.FAILED, _meta(cause="bad_answer", error=failures.sentence(str(error))), NO_BODY
