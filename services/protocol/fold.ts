@@ -62,7 +62,8 @@ export class LedgerFold {
     if (line.t === "outcome") this.addOutcome(key, line);
   }
 
-  addOutcome(key: string, line: OutcomeLine): void {
+  /** Answers whether the line is its batch's winner now. Of equal lines in one ledger object the first one is. */
+  addOutcome(key: string, line: OutcomeLine): boolean {
     const { batch, attempt } = line;
     this.#grow(batch);
     const rank = RANK[line.result];
@@ -71,7 +72,7 @@ export class LedgerFold {
     const known = this.#rank[batch] ?? 0;
     const beats = rank > known || (rank === known && this.#comesBefore(batch, attempt, key));
     const failsAnew = rank === RANK.none && (before & bit) === 0;
-    if (!beats && !failsAnew) return;
+    if (!beats && !failsAnew) return false;
     this.#uncount(batch);
     if (failsAnew) {
       this.#failedAttempts[batch] = before | bit;
@@ -86,6 +87,7 @@ export class LedgerFold {
       this.#seconds[batch] = line.seconds;
     }
     this.#count(batch);
+    return beats;
   }
 
   addVerdict(line: VerdictLine): void {

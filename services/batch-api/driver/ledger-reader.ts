@@ -20,8 +20,8 @@ export interface LedgerReaderOptions {
   readonly batchesEnd?: number;
   /** Read exactly these bytes; without it, whatever is there. */
   readonly cut?: Cut;
-  /** Hears each outcome once, in no particular order. */
-  readonly onOutcome?: (ledger: string, line: OutcomeLine) => void;
+  /** Hears each outcome once, in no particular order; `wins`: it is its batch's winner now. */
+  readonly onOutcome?: (ledger: string, line: OutcomeLine, wins: boolean) => void;
 }
 
 /** Reads a job's ledgers and verdicts as they grow, folds them, and keeps what each worker's ledger says of it. */
@@ -80,8 +80,8 @@ export class LedgerReader {
   #take(key: string, facts: WorkerFacts, line: LedgerLine): void {
     addLine(facts, line);
     if (line.t !== "outcome" || line.batch >= (this.#options.batchesEnd ?? Infinity)) return;
-    this.fold.addOutcome(key, line);
-    this.#options.onOutcome?.(key, line);
+    const wins = this.fold.addOutcome(key, line);
+    this.#options.onOutcome?.(key, line, wins);
   }
 
   async *#objects(prefix: string, cut: Readonly<Record<string, number>> | undefined) {

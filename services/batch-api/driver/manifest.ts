@@ -56,13 +56,14 @@ export class FinalResults {
       itemsOf: (batch) => splits.itemsOf(batch),
       batchesEnd: splits.batches,
       cut,
-      onOutcome: (ledger, line) => {
+      onOutcome: (ledger, line, wins) => {
+        if (!wins) return;
         results.note(ledger, line);
         errors.note(ledger, line);
       },
     });
-    const results = new WinningRows(reader.fold, (line) => line.rows);
-    const errors = new WinningRows(reader.fold, (line) => line.errors);
+    const results = new WinningRows((line) => line.rows);
+    const errors = new WinningRows((line) => line.errors);
     await reader.refreshVerdicts();
     await reader.refreshLedgers();
     return new FinalResults(store, spec, splits, { reader, results, errors });

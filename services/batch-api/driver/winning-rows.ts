@@ -1,4 +1,3 @@
-import type { LedgerFold } from "../../protocol/fold.ts";
 import { workerOfLedger } from "../../protocol/keys.ts";
 import type { OutcomeLine, RowsAt } from "../../protocol/ledger.ts";
 
@@ -20,7 +19,6 @@ export interface RowsRange {
 export class WinningRows {
   readonly parts: WorkerPart[] = [];
   readonly #partIndex = new Map<string, number>();
-  readonly #fold: LedgerFold;
   readonly #rowsOf: (line: OutcomeLine) => RowsAt | undefined;
   #part = new Int32Array(1024).fill(-1);
   #start = new Float64Array(1024);
@@ -28,15 +26,12 @@ export class WinningRows {
   #rows = new Int32Array(1024);
 
   /** `rowsOf`: which rows of an outcome are meant, the results or the errors. */
-  constructor(fold: LedgerFold, rowsOf: (line: OutcomeLine) => RowsAt | undefined) {
-    this.#fold = fold;
+  constructor(rowsOf: (line: OutcomeLine) => RowsAt | undefined) {
     this.#rowsOf = rowsOf;
   }
 
-  /** Takes an outcome that the fold has just taken in. */
+  /** Takes an outcome that has just become its batch's winner. */
   note(ledger: string, line: OutcomeLine): void {
-    const winner = this.#fold.winner(line.batch);
-    if (winner?.ledger !== ledger || winner.attempt !== line.attempt || winner.result !== line.result) return;
     const { batch } = line;
     if (batch >= this.#part.length) this.#grow(batch);
     const rows = this.#rowsOf(line);

@@ -10,7 +10,7 @@ import { linesOf, readPieces, type RowRange } from "./row-ranges.ts";
 
 export type RowKind = "results" | "errors";
 
-type Known = { readonly ledger: string; readonly attempt: number; readonly rows: RowsAt | undefined };
+type Known = { readonly ledger: string; readonly rows: RowsAt | undefined };
 
 /** Grows with `refresh`; batches that were taken are forgotten, so it holds what is settled out of order. */
 export class SettledRows {
@@ -35,8 +35,8 @@ export class SettledRows {
       job,
       attempts,
       itemsOf: (batch) => this.#splits.itemsOf(batch),
-      onOutcome: (ledger, line) => {
-        this.#hear(ledger, line);
+      onOutcome: (ledger, line, wins) => {
+        if (wins) this.#hear(ledger, line);
       },
     });
   }
@@ -83,17 +83,9 @@ export class SettledRows {
     return { key: keys[this.#kind](workerOfLedger(known.ledger), part), start, end };
   }
 
-  /** Keeps the rows of the outcome that wins; of equal ones in one ledger the first. */
+  /** Keeps the rows of an outcome that has just become its batch's winner. */
   #hear(ledger: string, line: OutcomeLine): void {
     if (line.batch < this.next) return;
-    const winner = this.#ledgers.fold.winner(line.batch);
-    if (winner?.ledger !== ledger || winner.attempt !== line.attempt || winner.result !== line.result) return;
-    const known = this.#known.get(line.batch);
-    if (known?.ledger === ledger && known.attempt === line.attempt) return;
-    this.#known.set(line.batch, {
-      ledger,
-      attempt: line.attempt,
-      rows: line[this.#kind === "results" ? "rows" : "errors"],
-    });
+    this.#known.set(line.batch, { ledger, rows: line[this.#kind === "results" ? "rows" : "errors"] });
   }
 }
