@@ -1,6 +1,7 @@
 /**
  * G2, G2b, G2c: what a batch costs beyond the handler's own work, against a bare Python loop over the same batches in
- * one process. `node bench/handler-overhead.ts` prints the rows.
+ * one process. The loop decodes each batch as the host does: with the host's own decoder, with orjson where the host finds
+ * it, under the host's malloc settings. What is left is the price of the frames, the socket and the supervisor.
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -9,10 +10,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { realClock, realRandom } from "../services/backends/clock.real.ts";
-import { startPythonHandler } from "../services/worker/handlers/handler.python.ts";
+import { MALLOC_ENVIRONMENT, startPythonHandler } from "../services/worker/handlers/handler.python.ts";
+import { compare } from "./rounds.ts";
 import type { BenchRow } from "./row.ts";
 
-const HOST = fileURLToPath(new URL("../services/worker/python/millrace_host/__main__.py", import.meta.url));
+const PYTHON_PATH = fileURLToPath(new URL("../services/worker/python", import.meta.url));
+const HOST = join(PYTHON_PATH, "millrace_host", "__main__.py");
 const ROUNDS = 5;
 /** Batches in the handler's pipe, as the worker keeps them. */
 const DEPTH = 2;
@@ -30,16 +33,17 @@ class Handler:
 `;
 
 const BARE_LOOP = `
-import json, sys, time
-sys.path.insert(0, sys.argv[1])
+import sys, time
+sys.path[:0] = [sys.argv[1], sys.argv[4]]
 from handler import Handler
-seconds, batches, decode = float(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "decode"
+from millrace_host.items import Decoder, find_orjson
+seconds, batches, items = float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[5])
 with open(sys.argv[1] + "/batch.json", "rb") as file:
     body = file.read()
-handler, payload = Handler({"seconds": seconds}), json.loads(body)
+handler, decode = Handler({"seconds": seconds}), Decoder(find_orjson()).decode
 began = time.perf_counter()
 for _ in range(batches):
-    handler.handle_batch(payload=json.loads(body) if decode else payload)
+    handler.handle_batch(payload=decode(body, items))
 print(time.perf_counter() - began)
 `;
 
@@ -50,8 +54,6 @@ interface Case {
   readonly handlerSeconds: number;
   readonly batches: number;
   readonly items: readonly unknown[];
-  /** Whether the bare loop decodes each batch as well. */
-  readonly decode: boolean;
 }
 
 const smallDicts = (count: number): unknown[] =>
@@ -65,7 +67,6 @@ const CASES: readonly Case[] = [
     handlerSeconds: 0.001,
     batches: 1_500,
     items: smallDicts(32),
-    decode: false,
   },
   {
     id: "G2b",
@@ -74,16 +75,14 @@ const CASES: readonly Case[] = [
     handlerSeconds: 0.01,
     batches: 150,
     items: smallDicts(32),
-    decode: false,
   },
   {
     id: "G2c",
-    what: "no-op handler, 1 MB of JSON a batch, against a bare loop that decodes",
+    what: "no-op handler, 1 MB of JSON a batch, against a bare loop",
     bar: "<= 2.2",
     handlerSeconds: 0,
     batches: 100,
     items: smallDicts(17_500),
-    decode: true,
   },
 ];
 
@@ -99,22 +98,15 @@ async function measure(measured: Case): Promise<BenchRow> {
     const body = Buffer.from(JSON.stringify(measured.items));
     await writeFile(join(folder, "handler.py"), HANDLER);
     await writeFile(join(folder, "batch.json"), body);
-    const ours: number[] = [];
-    const theirs: number[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
-      theirs.push(await bareLoop(folder, measured));
-      ours.push(await throughHandler(folder, measured, body));
-    }
-    const ratios = ours.map((milliseconds, round) => milliseconds / (theirs[round] ?? NaN));
-    return {
+    return await compare({
       id: measured.id,
       what: measured.what,
-      ours: median(ours),
-      theirs: median(theirs),
-      ratio: median(ratios),
       bar: measured.bar,
       unit: "ms per batch",
-    };
+      rounds: ROUNDS,
+      ours: () => throughHandler(folder, measured, body),
+      theirs: () => bareLoop(folder, measured),
+    });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -161,15 +153,10 @@ async function throughHandler(folder: string, measured: Case, body: Buffer): Pro
 }
 
 async function bareLoop(folder: string, measured: Case): Promise<number> {
-  const args = [folder, String(measured.handlerSeconds), String(measured.batches), measured.decode ? "decode" : "keep"];
-  const { stdout } = await promisify(execFile)("python3", ["-c", BARE_LOOP, ...args]);
+  const { handlerSeconds, batches, items } = measured;
+  const args = [folder, String(handlerSeconds), String(batches), PYTHON_PATH, String(items.length)];
+  const { stdout } = await promisify(execFile)("python3", ["-I", "-c", BARE_LOOP, ...args], {
+    env: { ...process.env, ...MALLOC_ENVIRONMENT },
+  });
   return (Number(stdout) * 1000) / measured.batches;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? NaN;
-}
-
-if (import.meta.main) {
-  for (const row of await g2()) process.stdout.write(`${JSON.stringify(row)}\n`);
 }

@@ -7,6 +7,7 @@ import { realClock } from "../services/backends/clock.real.ts";
 import { packProject } from "../services/backends/project-archive.ts";
 import type { JobView } from "../services/batch-api/jobs/job-service.ts";
 import { startLaptop, type LaptopService } from "../services/batch-api/laptop.ts";
+import { Problem } from "../services/protocol/problems.ts";
 import { isFinal } from "../services/protocol/states.ts";
 
 const API = "bench";
@@ -20,8 +21,13 @@ export interface BenchService {
   readonly root: string;
   /** Submits over HTTP, as a client would. */
   submit(body: Readonly<Record<string, unknown>>): Promise<string>;
-  /** Looks at the job until `over`; answers the last view. Throws when it ends otherwise, or not in time. */
-  until(job: string, over: (view: JobView) => boolean): Promise<JobView>;
+  /**
+   * Looks at the job each `lookMs` (default 2) until `over`; answers the last view. Throws when it ends otherwise, or not
+   * in time. Looking costs: where throughput is measured, seldom is better.
+   */
+  until(job: string, over: (view: JobView) => boolean, lookMs?: number): Promise<JobView>;
+  /** Stops the job if it is not over, and waits for its final state. */
+  stop(job: string): Promise<void>;
 }
 
 /** Deploys `handler` (Python source) with its `processes` per worker, and lets `use` run jobs on it. */
@@ -52,7 +58,8 @@ export async function withService<T>(
       inputs,
       root: folder,
       submit: (body) => submit(service.address, body),
-      until: (job, over) => until(service, job, over),
+      until: (job, over, lookMs) => until(service, job, over, lookMs ?? 2),
+      stop: (job) => stop(service, job),
     });
   } finally {
     await service.stop();
@@ -81,13 +88,25 @@ async function submit(address: string, body: Readonly<Record<string, unknown>>):
   return (JSON.parse(text) as { readonly job_id: string }).job_id;
 }
 
-async function until(service: LaptopService, job: string, over: (view: JobView) => boolean): Promise<JobView> {
+async function until(
+  service: LaptopService,
+  job: string,
+  over: (view: JobView) => boolean,
+  lookMs: number,
+): Promise<JobView> {
   const endsAt = realClock.monotonicMs() + JOB_SECONDS_MAX * 1000;
   for (;;) {
     const view = await service.jobs.get(API, job);
     if (over(view)) return view;
     if (isFinal(view.state)) throw new Error(`the bench's job ended as ${view.state}: ${view.message}`);
     if (realClock.monotonicMs() > endsAt) throw new Error(`the bench's job took over ${String(JOB_SECONDS_MAX)} s`);
-    await realClock.sleep(2);
+    await realClock.sleep(lookMs);
   }
+}
+
+async function stop(service: LaptopService, job: string): Promise<void> {
+  await service.jobs.stop(API, job).catch((error: unknown) => {
+    if (!(error instanceof Problem)) throw error; // it is over already
+  });
+  while (!isFinal((await service.jobs.get(API, job)).state)) await realClock.sleep(10);
 }

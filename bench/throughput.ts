@@ -18,6 +18,7 @@ const BATCHES = 100_000;
 /** Fewer, as a round of theirs would take some 20 s otherwise. */
 const PEER_JOBS = 20_000;
 const ITEM_CHARACTERS = 1_000;
+const LOOK_MS = 10;
 
 const HANDLER = `
 class Handler:
@@ -61,7 +62,7 @@ async function throughput(id: string, bar: string, durability: RedisDurability, 
 async function round({ submit, until, inputs }: BenchService): Promise<number> {
   const began = realClock.monotonicMs();
   const job = await submit({ workers: 1, delimited_files: { paths: [inputs], batch_size: 1 } });
-  await until(job, ({ counts }) => counts.complete && counts.batches_succeeded === BATCHES);
+  await until(job, ({ counts }) => counts.complete && counts.batches_succeeded === BATCHES, LOOK_MS);
   const seconds = (realClock.monotonicMs() - began) / 1000;
   await until(job, ({ state }) => state === "succeeded");
   return BATCHES / seconds;

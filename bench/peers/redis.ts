@@ -20,7 +20,8 @@ const START_SECONDS_MAX = 10;
 export async function startRedis(durability: RedisDurability): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), "millrace-bench-redis-"));
   const port = await freePort();
-  const appendOnly = durability === "always" ? ["--appendonly", "yes", "--appendfsync", "always"] : ["--appendonly", "no"];
+  const appendOnly =
+    durability === "always" ? ["--appendonly", "yes", "--appendfsync", "always"] : ["--appendonly", "no"];
   const listen = ["--bind", "127.0.0.1", "--port", String(port)];
   const args = [...listen, "--dir", folder, "--save", "", ...appendOnly, "--maxmemory-policy", "noeviction"];
   const server = spawn("redis-server", args, { stdio: "ignore" });
