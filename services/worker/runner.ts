@@ -171,7 +171,7 @@ export class Runner {
     const depthMax = pipeDepth(this.#meanMs);
     let best: Slot | undefined;
     for (const slot of this.#slots) {
-      if (slot.handler !== undefined && slot.depth < (best?.depth ?? depthMax)) best = slot;
+      if (slot.takesMore && slot.depth < (best?.depth ?? depthMax)) best = slot;
     }
     return best;
   }

@@ -10,6 +10,8 @@ export class Slot {
   handler: Handler | undefined;
   readonly #clock: Clock;
   readonly #inFlight: HeldBatch[] = [];
+  /** A handler that began nothing any more: its process is on its way out. */
+  #spent: Handler | undefined;
   /** Since when the first one in the pipe has had the handler to itself. */
   #headSinceMs = 0;
 
@@ -20,6 +22,11 @@ export class Slot {
 
   get depth(): number {
     return this.#inFlight.length;
+  }
+
+  /** False from when the handler begins nothing any more until another one is in its place. */
+  get takesMore(): boolean {
+    return this.handler !== undefined && this.handler !== this.#spent;
   }
 
   /** How long the first batch in the pipe has been with the handler, milliseconds; 0 without one, or while it is read. */
@@ -36,10 +43,14 @@ export class Slot {
         (error: unknown) => ({ error }),
       );
       if ("error" in read) return unreadable(held.message, read.error);
-      if (this.handler === undefined) return { kind: "not_begun" };
+      const { handler } = this;
+      if (handler === undefined) return { kind: "not_begun" };
       if (this.#inFlight[0] === held) this.#headSinceMs = this.#clock.monotonicMs();
       held.begun = true;
-      return await runAttempt(held.message, read.value, this.handler, () => this.headMs() / 1000);
+      const result = await runAttempt(held.message, read.value, handler, () => this.headMs() / 1000);
+      // Else the batch would go to it again and again, and nobody else would have a turn until its process is gone.
+      if ("kind" in result) this.#spent = handler;
+      return result;
     } finally {
       this.#inFlight.splice(this.#inFlight.indexOf(held), 1);
       this.#headSinceMs = this.#clock.monotonicMs();
