@@ -84,7 +84,7 @@ function* outcomesFit(facts: JobFacts): Generator<Finding> {
 function failedFits({ result, failed, items }: OutcomeLine): boolean {
   if (result === "all") return failed === 0;
   if (result === "none") return failed === items;
-  return failed > 0 && failed < items;
+  return failed > 0 && failed <= items; // items that are no JSON fail for good, and may be all of them
 }
 
 function* attemptsFollow(facts: JobFacts): Generator<Finding> {
