@@ -2,11 +2,16 @@ import type { Dataset } from "../../backends/dataset.ts";
 import type { ObjectStore } from "../../backends/object-store.ts";
 import type { JobSpec } from "../../protocol/jobs.ts";
 import type { SplitSource } from "../driver/context.ts";
-import { Splitter } from "./splitter.ts";
+import { Splitter, type SplitterOptions } from "./splitter.ts";
 
 /** A splitter as its driver sees it. */
-export function splitSource(spec: JobSpec, store: ObjectStore, dataset: Dataset): SplitSource {
-  const splitter = new Splitter({ spec, store, dataset });
+export function splitSource(
+  spec: JobSpec,
+  store: ObjectStore,
+  dataset: Dataset,
+  sizes: Pick<SplitterOptions, "chunkBytes" | "stepBytes"> = {},
+): SplitSource {
+  const splitter = new Splitter({ spec, store, dataset, ...sizes });
   return {
     async step() {
       const step = await splitter.step();

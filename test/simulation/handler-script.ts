@@ -1,0 +1,36 @@
+import { batchId } from "../../services/protocol/ids.ts";
+import type { Chance } from "./chance.ts";
+
+/** What the user's code does with a batch, run after run. */
+export type Deed = "succeed" | "raise" | "exit" | "hang" | "kill the worker";
+
+/** A job's handler: what it does is drawn once per batch, so that a run can be judged afterwards. */
+export interface HandlerScript {
+  readonly hook: "none" | "succeeds" | "raises" | "kills the worker once";
+  /** It cannot be started, ever. */
+  readonly broken: boolean;
+  readonly secondsMin: number;
+  readonly secondsMax: number;
+  /** Deeds of the first runs of a batch; after them it succeeds, unless the last deed stays. */
+  readonly deeds: ReadonlyMap<number, { readonly first: readonly Deed[]; readonly forever: boolean }>;
+}
+
+export function drawScript(chance: Chance, batches: number, dreadful: boolean): HandlerScript {
+  const deeds = new Map<number, { readonly first: readonly Deed[]; readonly forever: boolean }>();
+  const badShare = dreadful ? chance.pick([0, 0.02, 0.1, 0.4]) : 0;
+  for (let batch = 0; batch < batches; batch += 1) {
+    if (!chance.is(badShare)) continue;
+    const runs = chance.integer(1, 3);
+    const kinds: readonly Deed[] = ["raise", "raise", "raise", "exit", "hang", "kill the worker"];
+    const one = chance.pick(kinds);
+    deeds.set(batch, { first: Array.from({ length: runs }, () => one), forever: chance.is(0.3) });
+  }
+  const hook = chance.pick(["none", "succeeds", "succeeds", dreadful ? "raises" : "succeeds", dreadful ? "kills the worker once" : "none"] as const); // prettier-ignore
+  const secondsMax = chance.skewed(0.01, 3);
+  return { hook, broken: dreadful && chance.is(0.03), secondsMin: secondsMax / 10, secondsMax, deeds };
+}
+
+/** Batch numbers by the id that a handler is told. */
+export function batchIds(job: string, batches: number): ReadonlyMap<string, number> {
+  return new Map(Array.from({ length: batches }, (_, batch) => [batchId(job, batch), batch] as const));
+}

@@ -1,0 +1,179 @@
+import type { BatchQueue, Delivery, ReceiveOptions } from "../../services/backends/batch-queue.ts";
+import { decodeMessage, encodeMessage, type Message } from "../../services/protocol/messages.ts";
+import type { SimulatedProcess } from "./simulated-process.ts";
+import type { World } from "./world.ts";
+
+interface Stored {
+  readonly text: string;
+  deliveries: number;
+  /** Good while its lease lasts; a newer delivery has another one. */
+  receipt: string;
+  visibleAtMs: number;
+}
+
+/** Hears what the queue does; only observers know all of it. */
+export interface QueueObserver {
+  sent(lane: string, message: Message, by: string): void;
+  delivered(lane: string, message: Message, to: string): void;
+}
+
+/** Lanes in the manner of SQS: at least once, in no order, leased; with faults, messages doubled, lost and not found. */
+export class SimulatedLanes {
+  readonly world: World;
+  readonly observer: QueueObserver;
+  readonly #lanes = new Map<string, Set<Stored>>();
+  #receipts = 0;
+
+  constructor(world: World, observer: QueueObserver) {
+    this.world = world;
+    this.observer = observer;
+  }
+
+  /** What a service's death takes along when its queue is its own memory. */
+  forget(): void {
+    this.#lanes.clear();
+  }
+
+  send(lane: string, messages: readonly Message[], by: string): readonly number[] {
+    const { chance, rates, nowMs } = this.world;
+    const refused: number[] = [];
+    for (const [index, message] of messages.entries()) {
+      if (chance.is(rates.lostMessage / 2)) {
+        refused.push(index);
+        this.world.count("send refused");
+        continue;
+      }
+      this.observer.sent(lane, message, by);
+      const copies = chance.is(rates.lostMessage) ? 0 : chance.is(rates.duplicate) ? 2 : 1;
+      if (copies !== 1) this.world.count(copies === 0 ? "message lost" : "message doubled");
+      for (let copy = 0; copy < copies; copy += 1) {
+        this.#lane(lane).add({ text: encodeMessage(message), deliveries: 0, receipt: "", visibleAtMs: nowMs });
+      }
+    }
+    return refused;
+  }
+
+  take(lane: string, messagesMax: number, to: string): Delivery[] {
+    const { chance, rates, nowMs, leaseMs } = this.world;
+    const visible = [...this.#lane(lane)].filter(({ visibleAtMs }) => visibleAtMs <= nowMs);
+    if (visible.length > 0 && chance.is(rates.shortPoll)) {
+      this.world.count("short poll");
+      return [];
+    }
+    const taken: Delivery[] = [];
+    while (visible.length > 0 && taken.length < messagesMax) {
+      const [stored] = visible.splice(chance.integer(0, visible.length - 1), 1);
+      const message = decodeMessage(stored?.text ?? "");
+      if (stored === undefined || message === undefined) break;
+      stored.deliveries += 1;
+      stored.receipt = `r${String((this.#receipts += 1))}`;
+      stored.visibleAtMs = nowMs + leaseMs;
+      this.observer.delivered(lane, message, to);
+      taken.push({ message, receipt: stored.receipt, deliveries: stored.deliveries });
+    }
+    return taken;
+  }
+
+  extend(lane: string, receipts: readonly string[]): string[] {
+    const lost: string[] = [];
+    for (const receipt of receipts) {
+      const stored = this.#leased(lane, receipt);
+      if (stored === undefined) lost.push(receipt);
+      else stored.visibleAtMs = this.world.nowMs + this.world.leaseMs;
+    }
+    return lost;
+  }
+
+  ack(lane: string, receipts: readonly string[]): void {
+    for (const receipt of receipts) {
+      const stored = this.#leased(lane, receipt);
+      if (stored !== undefined) this.#lane(lane).delete(stored);
+    }
+  }
+
+  release(lane: string, receipts: readonly string[]): void {
+    for (const receipt of receipts) {
+      const stored = this.#leased(lane, receipt);
+      if (stored !== undefined) stored.visibleAtMs = this.world.nowMs;
+    }
+  }
+
+  #leased(lane: string, receipt: string): Stored | undefined {
+    for (const stored of this.#lane(lane)) {
+      if (stored.receipt === receipt && stored.visibleAtMs > this.world.nowMs) return stored;
+    }
+    return undefined;
+  }
+
+  #lane(name: string): Set<Stored> {
+    const known = this.#lanes.get(name) ?? new Set<Stored>();
+    this.#lanes.set(name, known);
+    return known;
+  }
+}
+
+/** How often a long poll looks; no less often than anything else happens here. */
+const LOOK_MS = 50;
+
+/** The lanes, as one process reaches them. */
+export class SimulatedQueue implements BatchQueue {
+  readonly leaseSeconds: number;
+  readonly #process: SimulatedProcess;
+  readonly #lanes: SimulatedLanes;
+
+  constructor(process: SimulatedProcess, lanes: SimulatedLanes) {
+    this.leaseSeconds = lanes.world.leaseSeconds;
+    this.#process = process;
+    this.#lanes = lanes;
+  }
+
+  send(lane: string, messages: readonly Message[]): Promise<readonly number[]> {
+    const what = messages.map((message) => nameOf(message)).join(" ");
+    return this.#process.call(`send ${lane} ${what}`, async () => this.#lanes.send(lane, messages, this.#process.name));
+  }
+
+  receive(lane: string, { messagesMax, waitSeconds }: ReceiveOptions): Promise<readonly Delivery[]> {
+    const { world } = this.#lanes;
+    return this.#process.call(`receive ${lane} ${String(messagesMax)}`, () => {
+      const untilMs = world.nowMs + waitSeconds * 1000;
+      return new Promise((resolve) => {
+        const look = () => {
+          const taken = this.#lanes.take(lane, messagesMax, this.#process.name);
+          if (taken.length === 0 && world.nowMs < untilMs) {
+            world.timeline.after(LOOK_MS, look);
+            return;
+          }
+          const what = taken.map(({ message, deliveries }) => `${nameOf(message)}*${String(deliveries)}`).join(" ");
+          world.tell(this.#process.name, `is given ${what === "" ? "nothing" : what}`);
+          resolve(taken);
+        };
+        look();
+      });
+    });
+  }
+
+  extend(lane: string, receipts: readonly string[]): Promise<readonly string[]> {
+    return this.#process.call(`extend ${receipts.join(" ")}`, async () => this.#lanes.extend(lane, receipts));
+  }
+
+  ack(lane: string, receipts: readonly string[]): Promise<void> {
+    return this.#process.call(`ack ${receipts.join(" ")}`, async () => this.#lanes.ack(lane, receipts));
+  }
+
+  release(lane: string, receipts: readonly string[]): Promise<void> {
+    return this.#process.call(`release ${receipts.join(" ")}`, async () => this.#lanes.release(lane, receipts));
+  }
+
+  probe(lane: string): Promise<void> {
+    return this.#process.call(`probe ${lane}`, () => Promise.resolve());
+  }
+}
+
+function nameOf(message: Message): string {
+  const { job, epoch } = message;
+  const what =
+    message.kind === "batch"
+      ? `b${String(message.batch)}/${String(message.attempt)}`
+      : `hook${String(message.opening)}`;
+  return `${job.slice(-5)}:e${String(epoch)}:${what}`;
+}

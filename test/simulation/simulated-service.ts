@@ -1,0 +1,87 @@
+import type { BatchQueue } from "../../services/backends/batch-queue.ts";
+import type { Dataset } from "../../services/backends/dataset.ts";
+import type { LogStore } from "../../services/backends/log-store.ts";
+import type { ObjectStore } from "../../services/backends/object-store.ts";
+import type { WorkerPool } from "../../services/backends/worker-pool.ts";
+import { Replica } from "../../services/batch-api/driver/replica.ts";
+import type { JobService } from "../../services/batch-api/jobs/job-service.ts";
+import { createJobService } from "../../services/batch-api/jobs/jobs.ts";
+import { splitSource } from "../../services/batch-api/splitter/split-source.ts";
+import type { SimulatedProcess } from "./simulated-process.ts";
+import { API } from "./workload.ts";
+
+export interface ServiceParts {
+  readonly process: SimulatedProcess;
+  readonly store: ObjectStore;
+  readonly queue: BatchQueue;
+  readonly pool: WorkerPool;
+  readonly dataset: Dataset;
+  readonly lanes: number;
+  readonly alone: boolean;
+}
+
+/** One replica of the service: the real driver and the real job service in a simulated process. */
+export interface SimulatedService {
+  readonly process: SimulatedProcess;
+  readonly replica: Replica;
+  readonly jobs: JobService;
+}
+
+const NO_LOGS: LogStore = {
+  append: () => Promise.resolve(),
+  read: () => Promise.resolve({ lines: [], cursor: "" }),
+  remove: () => Promise.resolve(),
+};
+
+/** Small reads, so that a split takes several steps. */
+const SIZES = { chunkBytes: 4_096, stepBytes: 256 };
+
+export function startService(parts: ServiceParts): SimulatedService {
+  const { process, store, queue, pool, dataset, lanes, alone } = parts;
+  const { world, name } = process;
+  const tell = (fields: Readonly<Record<string, unknown>>, sentence: string) => {
+    const error = fields["err"] instanceof Error ? `: ${fields["err"].name} ${fields["err"].message}` : "";
+    world.tell(name, `logs ${sentence}${error}`);
+  };
+  const replica = new Replica(
+    {
+      store,
+      queue,
+      pool,
+      clock: process,
+      splitterFor: (spec) => splitSource(spec, store, dataset, SIZES),
+      say: () => undefined,
+      log: { info: tell, warn: tell },
+      tickMs: 250,
+      tickMinMs: 8,
+    },
+    {
+      id: name,
+      apis: () => Promise.resolve([API]),
+      lanes,
+      busyMs: 400,
+      idleMs: 1_000,
+      alone,
+      onFatal: (error) => {
+        world.count("replica ends itself");
+        process.crash(`by itself: ${error instanceof Error ? `${error.name} ${error.message}` : String(error)}`);
+      },
+    },
+  );
+  const jobs = createJobService({
+    store,
+    dataset,
+    logs: NO_LOGS,
+    clock: process,
+    random: world.pace.fork(),
+    lanes,
+    live: (_api, job) => replica.live(job),
+    poke: (_api, job) => {
+      replica.poke(job);
+    },
+  });
+  replica.run(new AbortController().signal).catch((error: unknown) => {
+    world.broken(`the loop of ${name} ended: ${String(error)}`);
+  });
+  return { process, replica, jobs };
+}

@@ -1,0 +1,236 @@
+import type { MemoryStore } from "../../services/backends/object-store.memory.ts";
+import type { GenerationName } from "../../services/backends/worker-pool.ts";
+import type { CompletionRecord, JobSpec, StateRecord } from "../../services/protocol/jobs.ts";
+import { parseWorkerName } from "../../services/protocol/keys.ts";
+import type { LaneRecord } from "../../services/protocol/lanes.ts";
+import type { LedgerLine, VerdictLine } from "../../services/protocol/ledger.ts";
+import { LedgerFold } from "../../services/protocol/fold.ts";
+import { parseLines } from "../../services/protocol/ledger.parse.ts";
+import type { Message } from "../../services/protocol/messages.ts";
+import { isFinal, mayMove } from "../../services/protocol/states.ts";
+import { JobRuns } from "./job-runs.ts";
+import type { Deeds } from "./simulated-handler.ts";
+import type { SimulatedProcess } from "./simulated-process.ts";
+import type { QueueObserver } from "./simulated-queue.ts";
+import type { StoreObserver } from "./simulated-store.ts";
+import type { UserJob } from "./user-job.ts";
+import { NUMBER_LABEL } from "./workload.ts";
+import type { World } from "./world.ts";
+
+const KEY = /^apis\/sim\/(?:jobs\/(?<job>\w+)\/)?(?<rest>.+)$/;
+
+/** Sees all that happens to store and queue, and holds it against the invariants at once. */
+export class Watch implements StoreObserver, QueueObserver {
+  readonly #world: World;
+  readonly #jobs: readonly UserJob[];
+  readonly runs = new Map<string, JobRuns>();
+  readonly #states = new Map<string, StateRecord>();
+  readonly #completions = new Map<string, CompletionRecord>();
+  readonly #lanes = new Map<string, LaneRecord>();
+  readonly #folds = new Map<string, LedgerFold>();
+  readonly #cuts = new Set<string>();
+  readonly #owners = new Map<string, string>();
+  readonly #epochs = new Map<string, string>();
+
+  constructor(world: World, _store: MemoryStore, jobs: readonly UserJob[]) {
+    this.#world = world;
+    this.#jobs = jobs;
+  }
+
+  put(key: string, bytes: Buffer, created: boolean): void {
+    const { job, rest } = partsOf(key);
+    if (rest === "spec.json" && created) this.#accepted(job, JSON.parse(bytes.toString("utf8")) as JobSpec);
+    if (rest === "cut.json" && !created) this.#world.count("cut race");
+    if (!created && (rest.startsWith("splits/") || rest === "cut.json"))
+      this.#world.count(`put refused: ${rest.replace(/\d+/, "n")}`);
+    if (rest === "cut.json" && created) this.#cutMade(job);
+    if (rest.startsWith("splits/0") && created && bytes.length > 0 && this.#isFinal(job)) {
+      this.#world.count("split file after the end");
+    }
+  }
+
+  swapped(key: string, bytes: Buffer, won: boolean): void {
+    const { job, rest } = partsOf(key);
+    if (!won) {
+      this.#world.count(`swap lost: ${rest.replace(/\d+/, "n")}`);
+      return;
+    }
+    const record = JSON.parse(bytes.toString("utf8")) as unknown;
+    if (rest === "state.json") this.#stateMoved(job, record as StateRecord);
+    if (rest === "completion.json") this.#completionMoved(job, record as CompletionRecord);
+    if (rest.startsWith("lanes/")) this.#laneMoved(rest, record as LaneRecord);
+  }
+
+  appended(key: string, bytes: Buffer): void {
+    const { job, rest } = partsOf(key);
+    if (rest.startsWith("ledger/")) {
+      for (const line of parseLines<LedgerLine>(bytes).lines) this.#ledgerLine(job, key, line);
+      if (this.#isFinal(job)) this.#world.count("late ledger line");
+    }
+    if (rest.startsWith("verdicts/")) {
+      this.#world.count("verdict");
+      for (const line of parseLines<VerdictLine>(bytes).lines) this.#fold(job)?.addVerdict(line);
+    }
+  }
+
+  deleted(key: string): void {
+    const { rest } = partsOf(key);
+    if (!rest.startsWith("active/")) this.#world.broken(`I17: ${key} was removed`);
+  }
+
+  sent(_lane: string, message: Message, by: string): void {
+    if (message.kind === "completion") return;
+    const runs = this.runsOf(message.job);
+    const times = runs.noteSent(message.epoch, message.batch, message.attempt);
+    if (message.attempt > 1) this.#world.count("retry sent");
+    if (times > 1) this.#world.count("re-send");
+    if (times > 1 && this.#world.chosenRates.lostMessage === 0) this.#world.count("re-send without a lost message");
+    if (message.alone === true) this.#world.count("sent alone");
+    void by;
+  }
+
+  delivered(_lane: string, message: Message, to: string): void {
+    const name = parseWorkerName(to.slice(1));
+    if (message.epoch < name.epoch) this.#world.count("leftover delivered");
+    if (message.epoch > name.epoch) this.#world.count("newer message to a zombie");
+    if (message.kind === "batch" && this.#fold(message.job)?.isSettled(message.batch) === true) {
+      this.#world.count("redelivery of a settled batch");
+    }
+  }
+
+  runsOf(job: string): JobRuns {
+    const known = this.runs.get(job);
+    if (known !== undefined) return known;
+    const runs = new JobRuns(this.#world, job, this.#userOf(job));
+    this.runs.set(job, runs);
+    return runs;
+  }
+
+  #accepted(job: string, { labels }: JobSpec): void {
+    const user = this.#jobs[Number(labels[NUMBER_LABEL])];
+    if (user === undefined) return;
+    if (user.id !== undefined) this.#world.broken(`I13: one submission made two jobs: ${user.id} and ${job}`);
+    user.id = job;
+  }
+
+  #userOf(job: string): UserJob | undefined {
+    return this.#jobs.find(({ id }) => id === job);
+  }
+
+  /** What the handler of one worker does; each run is written down. */
+  deedsOf(name: GenerationName, process: SimulatedProcess): Deeds {
+    return this.runsOf(name.job).deeds(process, (startedAtMs) => {
+      this.#mayRun(name, process, startedAtMs);
+    });
+  }
+
+  /** I10: no new batch starts later than a lease after its lane said stop, or went on to another job. */
+  #mayRun(name: GenerationName, process: SimulatedProcess, nowMs: number): void {
+    const lane = this.#lanes.get(`lanes/${String(name.lane)}.json`);
+    const free = lane?.job === name.job && lane.epoch === name.epoch && !lane.stop;
+    if (free) return;
+    void process;
+    void nowMs;
+    this.#world.count("run after the lane said stop");
+  }
+
+  #stateMoved(job: string, state: StateRecord): void {
+    const before = this.#states.get(job);
+    const from = before?.state ?? "pending";
+    if (isFinal(from)) this.#world.broken(`I7: job ${job} was ${from}, and is ${state.state}`);
+    else if (from !== state.state && !mayMove(from, state.state)) this.#world.broken(`I7: job ${job} moved from ${from} to ${state.state}`); // prettier-ignore
+    if (before?.cause != null && before.cause.kind !== state.cause?.kind && !isFinal(state.state)) {
+      this.#world.broken(`job ${job}: the cause of its end changed from ${before.cause.kind}`);
+    }
+    const [a, b] = [before?.lane, state.lane];
+    if (a != null && b != null && a.lane === b.lane && a.epoch === b.epoch && a.term > b.term) {
+      this.#world.broken(
+        `I11: job ${job}: a deposed driver (term ${String(b.term)}) wrote over term ${String(a.term)}`,
+      );
+    }
+    this.#states.set(job, state);
+    const user = this.#userOf(job);
+    if (user !== undefined) user.state = state.state;
+    if (isFinal(state.state)) this.#world.count(`job ${state.state}`);
+  }
+
+  #completionMoved(job: string, record: CompletionRecord): void {
+    const before = this.#completions.get(job);
+    this.#completions.set(job, record);
+    const state = this.#states.get(job)?.state ?? "pending";
+    if (before !== undefined && before.state !== "open" && before.state !== "claimed") {
+      this.#world.broken(`I6: the hook of job ${job} was ${before.state}, and is ${record.state}`);
+    }
+    if (before !== undefined && record.opening < before.opening) this.#world.broken(`I6: job ${job}: an older opening of the hook was written`); // prettier-ignore
+    if (record.state === "open" && record.opening > 1) this.#world.count("claim reopened");
+    if (record.state === "closed") this.#world.count("hook closed");
+    if (state !== "completing")
+      this.#world.broken(`I5: the hook of job ${job} moved to ${record.state} while the job was ${state}`);
+    if (record.state !== "claimed") return;
+    this.#world.count("hook claimed");
+    const user = this.#userOf(job);
+    if (before?.state !== "open" || before.opening !== record.opening)
+      this.#world.broken(`I5: job ${job}: a claim of what was not open`);
+    if (user !== undefined && this.#fold(job)?.settled !== user.batches) {
+      this.#world.broken(`I5: the hook of job ${job} was claimed before all batches were settled`);
+    }
+  }
+
+  #laneMoved(key: string, lane: LaneRecord): void {
+    const before = this.#lanes.get(key);
+    this.#lanes.set(key, lane);
+    const name = (number: number) => `${key} ${String(number)}`;
+    if (before !== undefined && (lane.term < before.term || lane.epoch < before.epoch))
+      this.#world.broken(`I11: ${key} went back`);
+    if (lane.owner !== "") {
+      const owner = this.#owners.get(name(lane.term));
+      if (owner !== undefined && owner !== lane.owner)
+        this.#world.broken(`I11: term ${name(lane.term)} had two owners`);
+      this.#owners.set(name(lane.term), lane.owner);
+    }
+    if (lane.job !== null) {
+      const job = this.#epochs.get(name(lane.epoch));
+      if (job !== undefined && job !== lane.job) this.#world.broken(`I11: epoch ${name(lane.epoch)} had two jobs`);
+      this.#epochs.set(name(lane.epoch), lane.job);
+    }
+    if (before?.job != null && lane.job === before.job && lane.term > before.term) this.#world.count("takeover");
+  }
+
+  #ledgerLine(job: string, key: string, line: LedgerLine): void {
+    if (line.t === "outcome") {
+      this.runsOf(job).noteOutcome(line);
+      this.#fold(job)?.addOutcome(key, line);
+    }
+    if (line.t === "left") this.#world.count(`worker left: ${line.why}`);
+    if (line.t === "started") this.#world.count("started line");
+  }
+
+  #cutMade(job: string): void {
+    const state = this.#states.get(job)?.state ?? "pending";
+    if (state !== "completing") this.#world.broken(`I17: the cut of job ${job} was made while it was ${state}`);
+    if (this.#cuts.has(job)) this.#world.broken(`I17: job ${job} was cut twice`);
+    this.#cuts.add(job);
+  }
+
+  #isFinal(job: string): boolean {
+    const state = this.#states.get(job);
+    return state !== undefined && isFinal(state.state);
+  }
+
+  #fold(job: string): LedgerFold | undefined {
+    const known = this.#folds.get(job);
+    if (known !== undefined) return known;
+    const user = this.#userOf(job);
+    if (user === undefined) return undefined;
+    const { items, batchSize, submission } = user.planned;
+    const itemsOf = (batch: number) => Math.min(batchSize, items.length - batch * batchSize);
+    const fold = new LedgerFold(submission.attempts ?? 1, itemsOf);
+    this.#folds.set(job, fold);
+    return fold;
+  }
+}
+
+function partsOf(key: string): { readonly job: string; readonly rest: string } {
+  const groups = KEY.exec(key)?.groups;
+  return { job: groups?.["job"] ?? "", rest: groups?.["rest"] ?? key };
+}
