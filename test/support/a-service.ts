@@ -18,6 +18,8 @@ export interface ServiceOptions {
   /** Default 2. */
   readonly lanes?: number;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Told at once, before it listens. */
+  readonly onSpawned?: (pid: number) => void;
 }
 
 export interface RunningService {
@@ -41,6 +43,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     env: { ...process.env, ...environment, [MARK]: root },
     stdio: ["pipe", "pipe", "pipe"],
   });
+  if (child.pid !== undefined) options.onSpawned?.(child.pid);
   let said = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     said = (said + text).slice(-SAID_CHARACTERS_MAX);
@@ -77,6 +80,12 @@ export interface OurProcess {
   /** One letter as in proc(5): Z is a zombie, T is stopped. */
   readonly state: string;
   readonly command: string;
+}
+
+/** Children of a process that ended and that it did not wait for. */
+export function zombiesOf(parent: number): readonly OurProcess[] {
+  const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
+  return pids.flatMap(look).filter((found) => found.parent === parent && found.state === "Z");
 }
 
 /** Living processes that this root's services, workers and handlers started, whoever is their parent now. */
@@ -140,7 +149,7 @@ function filesLeft(root: string): string[] {
   return all
     .filter((entry) => {
       if (entry.isSocket() || entry.name.endsWith(".new")) return true;
-      return /\/(@tmp|processes)$/.test(entry.parentPath) || /(^|\/)\.(tmp|part)/.test(entry.name);
+      return /\/(@tmp|processes)$/.test(entry.parentPath) || entry.name.startsWith(".");
     })
     .map((entry) => join(entry.parentPath, entry.name));
 }
