@@ -43,7 +43,9 @@ export class DurableFolder {
   /** Makes what is missing, removes what dead processes left half-written, and tries whether the disk can link. */
   async open(isAlive: (pid: number) => boolean): Promise<void> {
     const temporary = `${this.#root}/${TEMPORARY}`;
-    await this.#mkdir(temporary);
+    for (const made of await this.#mkdir(temporary)) {
+      if (this.#sync) await this.#syncFolder(parentOf(made) || "/"); // the root's own name, and those above it
+    }
     for (const { name } of await this.files.readdir(temporary)) {
       if (!isAlive(Number(name.slice(0, name.indexOf("-"))))) await this.remove(`${temporary}/${name}`);
     }
@@ -238,16 +240,18 @@ export class DurableFolder {
     }
   }
 
-  async #mkdir(folder: string): Promise<void> {
+  /** Answers the folders that it made. */
+  async #mkdir(folder: string): Promise<string[]> {
     try {
       await this.files.mkdir(folder);
+      return [folder];
     } catch (error) {
       const code = errorCode(error);
-      if (code === "EEXIST") return;
+      if (code === "EEXIST") return [];
       if (code !== "ENOENT" || parentOf(folder) === "") throw brokenBy(`make the folder ${folder}`, error);
       this.#durableFolders.delete(parentOf(folder));
-      await this.#mkdir(parentOf(folder));
-      await this.#mkdir(folder);
+      const above = await this.#mkdir(parentOf(folder));
+      return [...above, ...(await this.#mkdir(folder))];
     }
   }
 }
