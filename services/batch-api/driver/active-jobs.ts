@@ -8,16 +8,21 @@ import type { SplitSource } from "./context.ts";
 import { endOfWaiting, endWaiting } from "./end-waiting.ts";
 import { readLane } from "./lane-lease.ts";
 
+/** Does a step for a job; answers undefined when it failed, which is the job's trouble and nobody else's. */
+export type Apart = <T>(job: string, step: () => Promise<T>) => Promise<T | undefined>;
+
 /** The jobs that are not final: who waits for a lane, and what any replica does for a job that has none. */
 export class ActiveJobs {
   readonly #store: ObjectStore;
   readonly #splitterFor: (spec: JobSpec) => SplitSource;
+  readonly #apart: Apart;
   /** Specs never change. */
   readonly #specs = new Map<string, JobSpec>();
 
-  constructor(store: ObjectStore, splitterFor: (spec: JobSpec) => SplitSource) {
+  constructor(store: ObjectStore, splitterFor: (spec: JobSpec) => SplitSource, apart: Apart) {
     this.#store = store;
     this.#splitterFor = splitterFor;
+    this.#apart = apart;
   }
 
   /** Ids of an API's active jobs. */
@@ -30,6 +35,8 @@ export class ActiveJobs {
       jobs.push(...page.entries.map(({ key }) => key.slice(prefix.length)));
       after = page.next;
     } while (after !== undefined);
+    const active = new Set(jobs);
+    for (const [job, spec] of this.#specs) if (spec.api === api && !active.has(job)) this.#specs.delete(job);
     return jobs;
   }
 
@@ -43,17 +50,26 @@ export class ActiveJobs {
   async waiting(api: string, jobs: readonly string[]): Promise<JobSpec[]> {
     const waiting: JobSpec[] = [];
     for (const job of jobs) {
-      const spec = await this.spec(api, job);
-      if (spec === undefined) continue; // its acceptance is still under way
-      const stored = await readState(this.#store, api, job);
-      if (isFinal(stored.state.state)) await this.#clear(api, job, stored.state.state);
-      else if (!(await this.#livesOnALane(api, job, stored))) {
-        const cause = await endOfWaiting(this.#store, spec, stored);
-        if (cause === undefined) waiting.push(spec);
-        else await endWaiting(this.#store, spec, stored, cause, this.#splitterFor(spec));
-      }
+      const spec = await this.#apart(job, () => this.#lookAt(api, job));
+      if (spec !== undefined) waiting.push(spec);
     }
     return waiting;
+  }
+
+  /** The spec of a job that waits for a lane; one that does not is helped on. */
+  async #lookAt(api: string, job: string): Promise<JobSpec | undefined> {
+    const spec = await this.spec(api, job);
+    if (spec === undefined) return undefined; // its acceptance is still under way
+    const stored = await readState(this.#store, api, job);
+    if (isFinal(stored.state.state)) {
+      await this.#clear(api, job, stored.state.state);
+      return undefined;
+    }
+    if (await this.#livesOnALane(api, job, stored)) return undefined;
+    const cause = await endOfWaiting(this.#store, spec, stored);
+    if (cause === undefined) return spec;
+    await endWaiting(this.#store, spec, stored, cause, this.#splitterFor(spec));
+    return undefined;
   }
 
   /** The listing of lanes and the state are read one after the other: a lane may have come between. */

@@ -5,7 +5,7 @@ import type { LaneRecord } from "../../protocol/lanes.ts";
 export class LaneWatch {
   readonly #clock: Clock;
   readonly #leaseMs: number;
-  readonly #seen = new Map<number, { readonly mark: string; readonly sinceMs: number }>();
+  readonly #seen = new Map<string, { readonly mark: string; readonly sinceMs: number }>();
 
   constructor(clock: Clock, leaseMs: number) {
     this.#clock = clock;
@@ -13,13 +13,14 @@ export class LaneWatch {
   }
 
   /** Call at each look at a lane that names a job which is not driven here; true: it may be taken over now. */
-  mayTakeOver(lane: number, record: LaneRecord): boolean {
+  mayTakeOver(api: string, lane: number, record: LaneRecord): boolean {
     if (record.owner === "") return true;
+    const place = `${api}/${String(lane)}`;
     const mark = `${String(record.term)}/${String(record.beat)}/${String(record.writes)}`;
     const nowMs = this.#clock.monotonicMs();
-    const seen = this.#seen.get(lane);
+    const seen = this.#seen.get(place);
     if (seen?.mark === mark) return nowMs - seen.sinceMs >= this.#leaseMs;
-    this.#seen.set(lane, { mark, sinceMs: nowMs });
+    this.#seen.set(place, { mark, sinceMs: nowMs });
     return false;
   }
 }

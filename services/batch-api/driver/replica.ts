@@ -33,15 +33,17 @@ export class Replica {
   readonly #watch: LaneWatch;
   readonly #active: ActiveJobs;
   readonly #drivers = new Map<string, { readonly driver: Driver; readonly ended: Promise<void> }>();
-  /** APIs whose lane records were looked at since the start (see `alone`). */
+  /** Lanes whose records were looked at since the start (see `alone`). */
   readonly #adopted = new Set<string>();
+  /** What was wrong with an API or a job at its last look, so that it is logged once and not at each look. */
+  readonly #troubles = new Map<string, string>();
 
   constructor(deps: DriverDeps, options: ReplicaOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#wake = new Wake(deps.clock);
     this.#watch = new LaneWatch(deps.clock, deps.queue.leaseSeconds * 1000);
-    this.#active = new ActiveJobs(deps.store, deps.splitterFor);
+    this.#active = new ActiveJobs(deps.store, deps.splitterFor, (job, step) => this.#apart(job, step));
   }
 
   /** Looks at lanes and jobs until the signal aborts; then its drivers stop where they are, and others take over. */
@@ -93,19 +95,45 @@ export class Replica {
   async #look(signal: AbortSignal): Promise<boolean> {
     let live = false;
     for (const api of await this.#options.apis()) {
-      const jobs = await this.#active.of(api);
-      live ||= jobs.length > 0;
-      const lanes = await this.#lanes(api);
-      const named = new Set(lanes.flatMap(({ record }) => record.job ?? []));
-      for (const lane of lanes) await this.#takeOver(api, lane, signal);
-      const waiting = await this.#active.waiting(
-        api,
-        jobs.filter((job) => !named.has(job)),
-      );
-      await this.#grant(api, waiting, signal);
-      this.#adopted.add(api);
+      const found = await this.#apart(api, () => this.#lookAt(api, signal));
+      live ||= found !== false;
     }
     return live;
+  }
+
+  async #lookAt(api: string, signal: AbortSignal): Promise<boolean> {
+    const jobs = await this.#active.of(api);
+    const lanes = await this.#lanes(api);
+    const named = new Set(lanes.flatMap(({ record }) => record.job ?? []));
+    for (let number = 0; number < this.#options.lanes; number += 1) {
+      const place = `${api}/${String(number)}`;
+      const lane = lanes.find((held) => held.lane === number);
+      const anew = this.#options.alone && !this.#adopted.has(place);
+      const looked = lane === undefined || (await this.#apart(place, () => this.#takeOver(api, lane, anew, signal)));
+      if (looked !== undefined) this.#adopted.add(place);
+    }
+    const waiting = await this.#active.waiting(
+      api,
+      jobs.filter((job) => !named.has(job)),
+    );
+    await this.#grant(api, waiting, signal);
+    return jobs.length > 0;
+  }
+
+  /** One API's or job's trouble (a record of another format, say) keeps no other one from its driver. */
+  async #apart<T>(what: string, step: () => Promise<T>): Promise<T | undefined> {
+    try {
+      const done = await step();
+      this.#troubles.delete(what);
+      return done;
+    } catch (error) {
+      if (!(error instanceof Error) || error.name === "StoreBroken") throw error;
+      if (this.#troubles.get(what) !== error.message) {
+        this.#deps.log.warn({ at: what, err: error }, "a look failed; it is tried again at each later one");
+      }
+      this.#troubles.set(what, error.message);
+      return undefined;
+    }
   }
 
   async #lanes(api: string): Promise<HeldLane[]> {
@@ -118,15 +146,15 @@ export class Replica {
   }
 
   /** Drives on what a dead replica drove; a start of the only service begins a new epoch of it. */
-  async #takeOver(api: string, held: HeldLane, signal: AbortSignal): Promise<void> {
+  async #takeOver(api: string, held: HeldLane, anew: boolean, signal: AbortSignal): Promise<boolean> {
     const { record, lane } = held;
-    if (record.job === null || this.#drivers.has(record.job)) return;
-    const anew = this.#options.alone && !this.#adopted.has(api);
-    if (!anew && !this.#watch.mayTakeOver(lane, record)) return;
+    if (record.job === null || this.#drivers.has(record.job)) return false;
+    if (!anew && !this.#watch.mayTakeOver(api, lane, record)) return false;
     const spec = await this.#active.spec(api, record.job);
-    if (spec === undefined) return;
+    if (spec === undefined) return false;
     const { epoch, keep } = anew ? { epoch: record.epoch + 1, keep: {} } : record;
     await this.#own(spec, held, { ...record, epoch, keep, stop: anew ? false : record.stop }, signal);
+    return true;
   }
 
   /** Free lanes go to waiting jobs. */

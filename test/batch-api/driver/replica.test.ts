@@ -1,0 +1,79 @@
+import { describe, expect, it } from "vitest";
+import { LaneWatch } from "../../../services/batch-api/driver/lane-watch.ts";
+import { Replica } from "../../../services/batch-api/driver/replica.ts";
+import { encodeStored } from "../../../services/batch-api/jobs/stored.ts";
+import { apiKeys, jobKeys } from "../../../services/protocol/keys.ts";
+import { EMPTY_LANE, type LaneRecord } from "../../../services/protocol/lanes.ts";
+import { DriverBench } from "../../support/a-driver.ts";
+import { aJobSpec } from "../../support/builders.ts";
+import { VirtualClock } from "../../support/virtual-clock.ts";
+
+/** Lets a replica look for so many seconds; answers the job of each API's lane 0 afterwards. */
+async function look(bench: DriverBench, apis: readonly string[], seconds: number): Promise<(string | null)[]> {
+  const replica = new Replica(bench.deps, {
+    id: "ours",
+    apis: () => Promise.resolve(apis),
+    lanes: 1,
+    busyMs: 250,
+    idleMs: 1000,
+    alone: false,
+    onFatal: () => undefined,
+  });
+  const over = new AbortController();
+  const running = replica.run(over.signal).catch(() => undefined);
+  for (let at = 0; at < seconds * 10; at += 1) await bench.world.clock.advance(100);
+  over.abort(new Error("the test's time is over"));
+  await running;
+  await replica.drained();
+  return Promise.all(
+    apis.map(async (api) => {
+      const found = await bench.world.memory.read(apiKeys(api).lane(0));
+      const record = JSON.parse(found?.bytes.toString() ?? "null") as LaneRecord | null;
+      return record?.owner === "ours" ? record.job : null;
+    }),
+  );
+}
+
+describe("a replica", () => {
+  it("gives jobs their lanes beside one whose spec it cannot read", async () => {
+    const bench = new DriverBench();
+    const [broken, good, other] = ["6a00000000000001", "6a00000000000002", "6a00000000000003"] as const;
+    for (const [api, job] of [
+      ["a", broken],
+      ["a", good],
+      ["b", other],
+    ] as const) {
+      const spec = aJobSpec({ api, job });
+      const bytes = job === broken ? encodeStored({ ...spec, format: 99 }) : encodeStored(spec);
+      await bench.world.memory.put(jobKeys(api, job).spec, bytes);
+      await bench.world.memory.put(apiKeys(api).activeJob(job), Buffer.from("{}\n"));
+    }
+
+    expect(await look(bench, ["a", "b"], 2)).toEqual([good, other]);
+  });
+
+  it("takes over lanes of the same number of two APIs whose owner is dead", async () => {
+    const bench = new DriverBench();
+    const jobs = { a: "6a00000000000001", b: "6a00000000000002" } as const;
+    for (const [api, job] of Object.entries(jobs)) {
+      await bench.world.memory.put(jobKeys(api, job).spec, encodeStored(aJobSpec({ api, job })));
+      await bench.world.memory.put(apiKeys(api).activeJob(job), Buffer.from("{}\n"));
+      const record = { ...EMPTY_LANE, epoch: 1, term: api === "a" ? 1 : 7, job, owner: "dead" };
+      await bench.world.memory.swap(apiKeys(api).lane(0), encodeStored(record), undefined);
+    }
+
+    expect(await look(bench, ["a", "b"], 70)).toEqual([jobs.a, jobs.b]);
+  });
+});
+
+describe("LaneWatch", () => {
+  it("asks for a whole lease of the same beat, and for none where the owner left", () => {
+    const clock = new VirtualClock();
+    const watch = new LaneWatch(clock, 60_000);
+    const record = { ...EMPTY_LANE, owner: "x", job: "j" };
+
+    expect(watch.mayTakeOver("a", 0, record)).toBe(false);
+    expect(watch.mayTakeOver("a", 0, { ...record, beat: 1 })).toBe(false);
+    expect(watch.mayTakeOver("a", 0, { ...record, owner: "" })).toBe(true);
+  });
+});
