@@ -7,8 +7,10 @@ import { visible, type Colour, type Paint } from "./paint.ts";
 /** A job as the service answers it. */
 export type Job = ReturnType<typeof jobToWire>;
 
-const BAR_CELLS_MAX = 30;
+const BAR_CELLS_MAX = 24;
 const BAR_CELLS_MIN = 8;
+/** The bar's part of the line: fixed, so that it does not jump when a figure comes or goes. */
+const BAR_SHARE = 0.2;
 const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
 const STATE_COLOURS = {
@@ -31,9 +33,9 @@ export function stateWords(state: JobState, paint: Paint): string {
 export function barLines(job: Job, columns: number, paint: Paint): readonly string[] {
   const width = Math.max(20, columns - 1);
   const state = stateWords(job.state, paint);
-  const figures = fitting(job, paint, width - visible(state).length - BAR_CELLS_MIN - 2);
-  const cells = Math.min(BAR_CELLS_MAX, width - visible(state).length - visible(figures).length - 2);
-  const line = `${state} ${barOf(job, Math.max(BAR_CELLS_MIN, cells), paint)} ${figures}`;
+  const cells = Math.max(BAR_CELLS_MIN, Math.min(BAR_CELLS_MAX, Math.floor(width * BAR_SHARE)));
+  const figures = fitting(job, paint, width - visible(state).length - cells - 2);
+  const line = `${state} ${barOf(job, cells, paint)} ${figures}`;
   if (job.message === "" || isFinal(job.state)) return [line];
   return [line, ...wrapped(job.message, width - 2, 3).map((part) => paint("dim", `  ${part}`))];
 }
@@ -65,7 +67,8 @@ function figuresOf(job: Job, paint: Paint): readonly Figure[] {
   const settled = items.succeeded + items.failed;
   const total = `${counted(items.total)}${batches.complete ? "" : "+"}`;
   const unready = workers.ready < workers.asked && !isFinal(job.state);
-  const words = `${counted(workers.ready)}/${counted(workers.asked)} workers`;
+  // Towards the end fewer are asked for than are there.
+  const words = `${counted(workers.ready)}/${counted(Math.max(workers.asked, workers.ready))} workers`;
   const figures: Figure[] = [
     { text: percent(settled, items.total), rank: 0 },
     { text: `${counted(settled)}/${total} items`, rank: 1 },

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { openFileStore, type FileStore } from "../../services/backends/object-store.files.ts";
 import { isJobId } from "../../services/protocol/ids.ts";
-import { jobKeys } from "../../services/protocol/keys.ts";
+import { apiKeys, jobKeys } from "../../services/protocol/keys.ts";
 import { CLI_EXIT } from "../../services/protocol/exit-codes.ts";
 import { verifyJob } from "../../services/batch-api/jobs/verify/verify.ts";
 import type { CheckResult, VerifyReport } from "../../services/batch-api/jobs/verify/report.ts";
@@ -23,8 +23,8 @@ export async function verify(cli: Cli, names: readonly string[], options: Common
   }
   const store = await openFileStore({ root: folder });
   try {
-    const id = names.at(-1) ?? "";
-    const report = await verifyJob(store, names.length > 1 ? (names[0] ?? "") : await apiOf(cli, root, store, id), id);
+    const { api, id } = await jobOf(cli, root, store, names);
+    const report = await verifyJob(store, api, id);
     if (options.output === "json") cli.out.write(`${JSON.stringify(report, undefined, 2)}\n`);
     else cli.out.write(`${reportLines(report, paintFor(cli.out, cli.environment)).join("\n")}\n`);
     return report.sound ? CLI_EXIT.ok : CLI_EXIT.failed;
@@ -33,12 +33,20 @@ export async function verify(cli: Cli, names: readonly string[], options: Common
   }
 }
 
-async function apiOf(cli: Cli, root: string, store: FileStore, id: string): Promise<string> {
-  if (!isJobId(id)) throw new CliError(`JOB: found "${id}"; give the id of a job, which has 16 hex digits`);
+/** `API JOB`, `JOB`, or `API` for its newest one. */
+async function jobOf(cli: Cli, root: string, store: FileStore, names: readonly string[]) {
+  const [first = "", second] = names;
+  if (second !== undefined) return { api: first, id: second };
   for (const { current } of await storedApis(cli, root, store).list()) {
-    if ((await store.get(jobKeys(current.api, id).spec)) !== undefined) return current.api;
+    const { api } = current;
+    if (isJobId(first) && (await store.get(jobKeys(api, first).spec)) !== undefined) return { api, id: first };
+    if (api !== first) continue;
+    const { jobs } = apiKeys(api);
+    const [newest] = (await store.list(jobs, { limit: 1 })).entries; // ids sort newest first
+    if (newest !== undefined) return { api, id: newest.key.slice(jobs.length).split("/")[0] ?? "" };
   }
-  throw new CliError(`${root} has no job ${id}; \`millrace list API\` shows the ids`, CLI_EXIT.notFound);
+  const what = isJobId(first) ? `job ${first}` : `API "${first}" with a job`;
+  throw new CliError(`${root} has no ${what}; \`millrace list\` shows what there is`, CLI_EXIT.notFound);
 }
 
 const MARKS = { holds: ["green", "holds  "], broken: ["red", "BROKEN "], not_yet: ["dim", "not yet"] } as const;

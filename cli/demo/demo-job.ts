@@ -1,0 +1,219 @@
+/** `npm run demo`, step by step. */
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { openFileStore, type FileStore } from "../../services/backends/object-store.files.ts";
+import { readProcessFile, isAlive, type ProcessIdentity } from "../../services/backends/process-files.ts";
+import { verifyJob } from "../../services/batch-api/jobs/verify/verify.ts";
+import { CLI_EXIT } from "../../services/protocol/exit-codes.ts";
+import { jobKeys } from "../../services/protocol/keys.ts";
+import type { Manifest } from "../../services/protocol/jobs.ts";
+import { counted, countOf } from "../amounts.ts";
+import type { Job } from "../bar.ts";
+import { CliError } from "../cli-error.ts";
+import type { Cli } from "../cli.ts";
+import { Client } from "../client.ts";
+import { submitJob } from "../commands/submit.ts";
+import { pathOfJob } from "../job-address.ts";
+import { exitCodeOfJob, tellEnd } from "../job-end.ts";
+import { paintFor, type Paint } from "../paint.ts";
+import { deployProject, readProject } from "../project.ts";
+import { findService } from "../service-file.ts";
+import { startServing } from "../serving.ts";
+import { displayFor, watchToEnd, type JobDisplay } from "../watching.ts";
+import { demoFiles } from "./demo-files.ts";
+import { killOne, settledBy, workersOnFile, type Killed } from "./killed-worker.ts";
+import { TypeSummary } from "./type-summary.ts";
+
+const WORKERS = 2;
+/** Small, so that the kill comes in the middle of many. */
+const BATCH_SIZE = 32;
+/** What is slow to make stays from one demo to the next. */
+const KEPT = ["environments", "cache"];
+
+interface Stage {
+  readonly cli: Cli;
+  readonly root: string;
+  readonly say: (line?: string) => void;
+  readonly paint: Paint;
+  readonly client: Client;
+  readonly store: FileStore;
+  /** All workers that were ever seen, to look for them at the end. */
+  readonly seen: Map<string, ProcessIdentity>;
+}
+
+/** Runs the demo in a clone of the repository. `given`: a folder whose files are classified in place of node_modules'. */
+export async function demo(cli: Cli, repository: string, given: string | undefined): Promise<number> {
+  const files = await demoFiles(repository, given, cli.folder);
+  const root = join(repository, ".millrace", "demo");
+  await emptyRoot(root);
+  const interrupted = cli.interrupts.take();
+  const fatal = Promise.withResolvers<never>();
+  fatal.promise.catch(() => undefined); // it is raced below
+  const serving = await startServing(cli, {
+    ...{ root, host: "127.0.0.1", port: 0, lanes: 1 },
+    allow: files.paths,
+    onFatal: fatal.reject,
+  });
+  const { address } = serving.service;
+  const store = await openFileStore({ root: join(root, "store") });
+  const stage: Stage = {
+    ...{ cli, root, store },
+    client: new Client(() => Promise.resolve(address)),
+    paint: paintFor(cli.out, cli.environment),
+    say: (line = "") => {
+      cli.out.write(`${line}\n`);
+    },
+    seen: new Map(),
+  };
+  let code: number;
+  try {
+    stage.say(`Millrace ${cli.version} serves at ${address}; its state is in ${shown(stage, root)}`);
+    code = await Promise.race([play(stage, repository, files, interrupted), fatal.promise]);
+  } finally {
+    await serving.stop();
+    await store.close();
+  }
+  return tellLeftovers(stage) ? code : CLI_EXIT.failed;
+}
+
+async function play(
+  stage: Stage,
+  repository: string,
+  { paths, what }: { readonly paths: readonly string[]; readonly what: string },
+  interrupted: AbortSignal,
+): Promise<number> {
+  const { cli, client, say, paint } = stage;
+  const project = await readProject(cli, join(repository, "examples", "file-types"), undefined);
+  await deployProject(client, project, (sentence) => {
+    say(paint("dim", `  ${sentence}`));
+  });
+  say(`Deployed ${shown(stage, join(repository, "examples", "file-types"))}: a model that names what is in a file`);
+  const body = { workers: WORKERS, file_path_lister: { paths, batch_size: BATCH_SIZE } };
+  const job = await submitJob(cli, client, project.name, Buffer.from(JSON.stringify(body)));
+  say(`Job ${job.job_id}: ${what}, on ${countOf(WORKERS, "worker")}`);
+  const { final, killed } = await watched(stage, job, interrupted);
+  if (final === undefined) {
+    say("Interrupted: draining");
+    return CLI_EXIT.detached;
+  }
+  await tellEnd({ ...cli, err: cli.out }, client, final);
+  if (killed !== undefined) await tellKilled(stage, final, killed);
+  const sound = await tellResults(stage, final);
+  tellNext(stage, final);
+  return sound ? exitCodeOfJob(final) : CLI_EXIT.failed;
+}
+
+/** Watches the job, and kills a worker when half is done. */
+async function watched(stage: Stage, job: Job, interrupted: AbortSignal) {
+  const { cli, client, root, store } = stage;
+  const ended = new AbortController();
+  const display = displayFor({ ...cli, err: cli.out });
+  let killing: Promise<Killed | undefined> | undefined;
+  const show: JobDisplay = {
+    ...display,
+    show: (now) => {
+      display.show(now);
+      void seeWorkers(stage);
+      const { total, succeeded, failed } = now.items;
+      if (killing !== undefined || !now.batches.complete || (succeeded + failed) * 2 < total || now.state !== "running")
+        return;
+      killing = killOne(root, store, job, cli.clock, ended.signal);
+      void killing.then((killed) => {
+        if (killed !== undefined) display.say(killedWords(killed));
+      });
+    },
+  };
+  const final = await watchToEnd(cli, client, job, interrupted, show);
+  ended.abort();
+  await seeWorkers(stage);
+  return { final, killed: await killing };
+}
+
+async function seeWorkers({ root, seen }: Stage): Promise<void> {
+  for (const worker of await workersOnFile(root)) {
+    const found = readProcessFile(root, worker);
+    if (found !== undefined) seen.set(worker, found.worker);
+    for (const handler of found?.handlers ?? []) seen.set(`${worker} handler ${String(handler.pid)}`, handler);
+  }
+}
+
+function killedWords({ worker, pid, held, replacement }: Killed): string {
+  const gone = `Killed worker ${worker} (pid ${String(pid)}) with SIGKILL, on purpose: it held ${countOf(held.length, "unsettled batch", "unsettled batches")}, which went back to the queue`;
+  if (replacement === undefined) return `${gone}; the job ended before its replacement was ready`;
+  return `${gone}; its replacement ${replacement.worker} was ready ${replacement.readySeconds.toFixed(2)} s later`;
+}
+
+async function tellKilled({ store, say }: Stage, job: Job, { held }: Killed): Promise<void> {
+  if (held.length === 0) return;
+  const workers = await settledBy(store, job, held);
+  say(`What the killed worker held (batch ${held.join(", ")}) was settled by ${workers.join(" and ")}`);
+}
+
+/** The table, the misnamed, and the proof. True when nothing is lost, twice or broken. */
+async function tellResults({ client, store, say, paint }: Stage, job: Job): Promise<boolean> {
+  const summary = new TypeSummary(job.items.total);
+  for await (const line of client.lines(`${pathOfJob(job)}/results`)) summary.addResult(line);
+  for await (const line of client.lines(`${pathOfJob(job)}/errors`)) summary.addFailed(line);
+  say();
+  for (const line of summary.table(paint)) say(line);
+  say();
+  const { files, example } = summary.misnamed;
+  say(
+    `${countOf(files, "file is not what its name says", "files are not what their names say")}${example === undefined ? "" : ", for example"}`,
+  );
+  if (example !== undefined)
+    say(`  ${example.path}: in it is ${example.label} (${(example.score * 100).toFixed(1)} % sure)`);
+  if (summary.unreadable > 0) say(`${countOf(summary.unreadable, "file")} could not be read`);
+  const manifest = await store.get(jobKeys(job.api, job.job_id).manifest);
+  if (manifest === undefined)
+    throw new CliError(`job ${job.job_id} has no manifest; run millrace verify`, CLI_EXIT.failed);
+  const { counts } = JSON.parse(manifest.bytes.toString()) as Manifest;
+  const { lost, twice } = summary.faults;
+  const whole = counts.items_succeeded + counts.items_failed === counts.items && lost + twice === 0;
+  const sum = `${counted(counts.items_succeeded)} succeeded + ${counted(counts.items_failed)} failed = ${counted(counts.items_succeeded + counts.items_failed)} of ${counted(counts.items)}`;
+  say(
+    `${paint(whole ? "green" : "red", `${sum}, ${counted(lost)} lost, ${counted(twice)} twice`)} (from the manifest and each row)`,
+  );
+  const report = await verifyJob(store, job.api, job.job_id);
+  const holds = report.checks.filter(({ result }) => result === "holds").length;
+  say(`verify: ${counted(holds)} of ${countOf(report.checks.length, "check")} hold on the stored objects`);
+  return whole && report.sound;
+}
+
+function tellNext(stage: Stage, job: Job): void {
+  const { say, root, paint } = stage;
+  const where = shown(stage, root);
+  const command = (words: string) => paint("bold", `  npm run -s millrace -- ${words} --root ${where}`);
+  say();
+  say(`Results and logs are kept in ${where} until the next demo. Look at them:`);
+  say(command(`results ${job.job_id}`));
+  say(command(`logs ${job.job_id}`));
+  say(command(`verify ${job.job_id}`));
+  say("Then run it on your own files, and see all of it:");
+  say(paint("bold", "  npm run demo -- FOLDER"));
+  say(paint("bold", "  npm run -s millrace -- --help"));
+}
+
+/** True when every process of the demo has ended. */
+function tellLeftovers({ seen, say }: Stage): boolean {
+  const left = [...seen].filter(([, identity]) => isAlive(identity)).map(([name]) => name);
+  say();
+  if (left.length === 0)
+    say(`The service has ended; of its ${countOf(seen.size, "process", "processes")} none is left`);
+  else say(`Still running: ${left.join(", ")}`);
+  return left.length === 0;
+}
+
+async function emptyRoot(root: string): Promise<void> {
+  await mkdir(root, { recursive: true });
+  if ((await findService(root)).kind !== "none")
+    throw new CliError(`a demo is running already, on ${root}; wait for its end`);
+  for (const name of await readdir(root)) {
+    if (!KEPT.includes(name)) await rm(join(root, name), { recursive: true, force: true });
+  }
+}
+
+function shown({ cli }: Stage, path: string): string {
+  const short = relative(cli.folder, path);
+  return short.startsWith("..") ? path : short;
+}
