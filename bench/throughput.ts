@@ -59,12 +59,12 @@ async function throughput(id: string, bar: string, durability: RedisDurability, 
   }
 }
 
-async function round({ submit, until, inputs }: BenchService): Promise<number> {
+async function round(bench: BenchService): Promise<number> {
   const began = realClock.monotonicMs();
-  const job = await submit({ workers: 1, delimited_files: { paths: [inputs], batch_size: 1 } });
-  await until(job, ({ counts }) => counts.complete && counts.batches_succeeded === BATCHES, LOOK_MS);
+  const job = await bench.submit({ workers: 1, delimited_files: { paths: [bench.inputs], batch_size: 1 } });
+  await bench.until(job, ({ counts }) => counts.complete && counts.batches_succeeded === BATCHES, LOOK_MS);
   const seconds = (realClock.monotonicMs() - began) / 1000;
-  await until(job, ({ state }) => state === "succeeded");
+  await bench.until(job, ({ state }) => state === "succeeded");
   return BATCHES / seconds;
 }
 

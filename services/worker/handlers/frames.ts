@@ -10,18 +10,24 @@ export interface RawFrame {
   readonly body: Buffer;
 }
 
-/** Head and meta of a frame whose body of `bodyBytes` is written after it. */
-export function encodeHead(kind: number, sequence: number, meta: string, bodyBytes: number): Buffer {
+/** A body up to this size is copied behind its head: that is cheaper than another piece to write. */
+const COPIED_BYTES_MAX = 64 * 1024;
+
+/** The pieces of a frame, in order; a large body is passed through as it is. */
+export function encodeFrame(kind: number, sequence: number, meta: string, body: Buffer): readonly Buffer[] {
   const metaBytes = Buffer.byteLength(meta);
   if (metaBytes > 0xffff) throw new RangeError(`a frame's meta has ${String(metaBytes)} bytes; at most 65535 fit`);
-  const head = Buffer.allocUnsafe(FRAME_HEAD_BYTES + metaBytes);
-  head.writeUInt32LE(metaBytes + bodyBytes, 0);
+  const copied = body.length <= COPIED_BYTES_MAX;
+  const head = Buffer.allocUnsafe(FRAME_HEAD_BYTES + metaBytes + (copied ? body.length : 0));
+  head.writeUInt32LE(metaBytes + body.length, 0);
   head.writeUInt8(kind, 4);
   head.writeUInt8(0, 5);
   head.writeUInt16LE(metaBytes, 6);
   head.writeUInt32LE(sequence >>> 0, 8);
   head.write(meta, FRAME_HEAD_BYTES);
-  return head;
+  if (!copied) return [head, body];
+  body.copy(head, FRAME_HEAD_BYTES + metaBytes);
+  return [head];
 }
 
 /**
@@ -33,13 +39,20 @@ export class FrameReader {
   #parts: Buffer[] = [];
   #have = 0;
   #need = FRAME_HEAD_BYTES;
+  #broken = false;
 
   constructor(bytesMax: number = LIMITS.frameBytesMax) {
     this.#bytesMax = bytesMax;
   }
 
-  /** The frames that are whole now; undefined: the bytes are no frames, and nothing after them can be trusted. */
-  push(chunk: Buffer): RawFrame[] | undefined {
+  /** True from when bytes came that are no frame: nothing from there on can be trusted, and no more is read. */
+  get broken(): boolean {
+    return this.#broken;
+  }
+
+  /** The frames that are whole now, up to where the bytes are no frames any more. */
+  push(chunk: Buffer): RawFrame[] {
+    if (this.#broken) return [];
     this.#parts.push(chunk);
     this.#have += chunk.length;
     if (this.#have < this.#need) return [];
@@ -50,7 +63,10 @@ export class FrameReader {
     while (bytes.length - at >= FRAME_HEAD_BYTES) {
       const length = bytes.readUInt32LE(at);
       const metaBytes = bytes.readUInt16LE(at + 6);
-      if (length > this.#bytesMax || metaBytes > length || bytes[at + 5] !== 0) return undefined;
+      if (length > this.#bytesMax || metaBytes > length || bytes[at + 5] !== 0) {
+        this.#broken = true;
+        return frames;
+      }
       const end = at + FRAME_HEAD_BYTES + length;
       if (end > bytes.length) {
         this.#need = FRAME_HEAD_BYTES + length;

@@ -6,7 +6,7 @@ import { LIMITS } from "../../protocol/limits.ts";
 import { readAnswer, readStart } from "./answers.ts";
 import { Calls } from "./calls.ts";
 import { Child, type ChildEnd } from "./child.ts";
-import { encodeHead, FrameReader, type RawFrame } from "./frames.ts";
+import { encodeFrame, FrameReader, type RawFrame } from "./frames.ts";
 import { describeEnd, describeStartEnd, killSentence, type KillCause } from "./handler-end.ts";
 import { type Handler, HandlerStartFailed, type Ready, type RunAnswer } from "./handler.ts";
 import { OutputSplitter } from "./output.ts";
@@ -154,7 +154,7 @@ class PythonChild implements PythonHandler {
   }
 
   #send(kind: number, sequence: number, meta: string, body: Buffer): void {
-    this.#child.write(encodeHead(kind, sequence, meta, body.length), body);
+    for (const piece of encodeFrame(kind, sequence, meta, body)) this.#child.write(piece);
   }
 
   #tellFacts(sequence: number, batches: number): void {
@@ -198,8 +198,9 @@ class PythonChild implements PythonHandler {
 
   #onBytes(chunk: Buffer): void {
     if (this.#sentGarbage) return;
-    const frames = this.#frames.push(chunk);
-    if (frames?.every((frame) => this.#onFrame(frame)) === true) return;
+    // Answers before the garbage count: their batches were done.
+    const good = this.#frames.push(chunk).every((frame) => this.#onFrame(frame));
+    if (good && !this.#frames.broken) return;
     this.#sentGarbage = true;
     this.#child.killGroup();
   }

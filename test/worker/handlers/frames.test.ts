@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { FRAME_KIND } from "../../../services/protocol/frames.ts";
 import { readAnswer, readStart } from "../../../services/worker/handlers/answers.ts";
-import { encodeHead, FrameReader, type RawFrame } from "../../../services/worker/handlers/frames.ts";
+import { encodeFrame, FrameReader, type RawFrame } from "../../../services/worker/handlers/frames.ts";
 import { HandlerStartFailed } from "../../../services/worker/handlers/handler.ts";
 
 const aFrame = (kind: number, meta: string, body = "", sequence = 1): Buffer =>
-  Buffer.concat([encodeHead(kind, sequence, meta, Buffer.byteLength(body)), Buffer.from(body)]);
+  Buffer.concat(encodeFrame(kind, sequence, meta, Buffer.from(body)));
 
 function parse(bytes: Buffer): RawFrame {
-  const [frame] = new FrameReader().push(bytes) ?? [];
+  const [frame] = new FrameReader().push(bytes);
   if (frame === undefined) throw new Error("no frame");
   return frame;
 }
@@ -18,7 +18,7 @@ describe("FrameReader", () => {
     const stream = Buffer.concat([aFrame(66, '{"rows":1}', "body\n", 1), aFrame(68, "", "", 2), aFrame(69, "", "", 3)]);
     for (let cut = 0; cut <= stream.length; cut++) {
       const reader = new FrameReader();
-      const frames = [...(reader.push(stream.subarray(0, cut)) ?? []), ...(reader.push(stream.subarray(cut)) ?? [])];
+      const frames = [...reader.push(stream.subarray(0, cut)), ...reader.push(stream.subarray(cut))];
 
       expect(frames.map((frame) => [frame.kind, frame.sequence, frame.meta.toString(), frame.body.toString()])).toEqual(
         [
@@ -37,9 +37,21 @@ describe("FrameReader", () => {
     const reserved = Buffer.from(aFrame(66, "{}"));
     reserved[5] = 1;
 
-    expect(new FrameReader(10).push(tooLong)).toBeUndefined();
-    expect(new FrameReader().push(metaBeyondFrame)).toBeUndefined();
-    expect(new FrameReader().push(reserved)).toBeUndefined();
+    for (const [bytes, bytesMax] of [[tooLong, 10], [metaBeyondFrame], [reserved]] as const) {
+      const reader = new FrameReader(bytesMax);
+      expect(reader.push(bytes)).toEqual([]);
+      expect(reader.broken).toBe(true);
+      expect(reader.push(aFrame(66, "{}"))).toEqual([]);
+    }
+  });
+
+  it("gives the frames that stand before bytes that are none, in one chunk with them", () => {
+    const reader = new FrameReader();
+
+    const frames = reader.push(Buffer.concat([aFrame(66, "{}"), Buffer.from("no frame at all")]));
+
+    expect(frames).toHaveLength(1);
+    expect(reader.broken).toBe(true);
   });
 
   it("writes the bytes that the protocol's document shows", () => {

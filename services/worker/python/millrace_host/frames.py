@@ -34,6 +34,10 @@ class Frame(NamedTuple):
     body: Body
 
 
+# Half the price of calling the class: this is done for each batch.
+_make = Frame._make
+
+
 class Channel:
     """The socket to the supervisor. Owned by one thread at a time (see `Host.wait_for_total`)."""
 
@@ -64,7 +68,7 @@ class Channel:
                     body_at = meta_at + meta_length
                     self._start += need
                     meta = bytes(self._view[meta_at:body_at])
-                    return Frame(kind, sequence, meta, self._view[body_at : self._start])
+                    return _make((kind, sequence, meta, self._view[body_at : self._start]))
             self._make_room(need)
             if not self._receive():
                 return None

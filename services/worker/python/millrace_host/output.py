@@ -20,8 +20,7 @@ class Output:
         self._prefix = b"\0" + nonce.encode() + b" "
 
     def mark(self, sequence: int) -> None:
-        """What is printed from here on belongs to the frame `sequence`, which has begun."""
-        self.flush()
+        """What is printed from here on belongs to the frame `sequence`, which has begun. Flush before."""
         marker = self._prefix + b"%d\n" % sequence
         for descriptor in (self._descriptor, 1):
             try:
