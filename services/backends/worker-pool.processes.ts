@@ -42,6 +42,9 @@ const RESTARTS_MAX = 8;
 const RESTART_FIRST_MS = 500;
 const RESTART_LAST_MS = 10_000;
 
+/** Stopped generations that are remembered: a service runs thousands of jobs in its life. */
+const STOPPED_KEPT = 100;
+
 /**
  * The laptop's pool: each worker is a child process that leads a process group of its own. When one ends, however it
  * ends, its handlers' groups are killed; one that did not end by its own will (exit code 0) is replaced, as a Kubernetes
@@ -50,6 +53,8 @@ const RESTART_LAST_MS = 10_000;
 export class ProcessPool implements WorkerPool {
   private readonly options: ProcessPoolOptions;
   private readonly generations = new Map<string, Generation>();
+  /** Keys of generations that were stopped, oldest first. */
+  private readonly stopped = new Set<string>();
 
   constructor(options: ProcessPoolOptions) {
     this.options = options;
@@ -87,6 +92,11 @@ export class ProcessPool implements WorkerPool {
     return Promise.resolve();
   }
 
+  /** Those that live, and the latest ones that were stopped. */
+  get generationsRemembered(): number {
+    return this.generations.size;
+  }
+
   /** Ends one worker on behalf of the platform: it hands back what it holds, and nobody is charged. Resolves when asked. */
   drain(worker: string): void {
     for (const { workers } of this.generations.values()) {
@@ -115,6 +125,19 @@ export class ProcessPool implements WorkerPool {
     early.abort();
     for (const worker of workers) worker.kill();
     await gone;
+    this.forgetOldest(generations);
+  }
+
+  private forgetOldest(stopped: readonly Generation[]): void {
+    for (const { name } of stopped) {
+      this.stopped.delete(generationKey(name));
+      this.stopped.add(generationKey(name));
+    }
+    for (const key of this.stopped) {
+      if (this.stopped.size <= STOPPED_KEPT) return;
+      this.stopped.delete(key);
+      if (this.generations.get(key)?.stopped.signal.aborted === true) this.generations.delete(key);
+    }
   }
 
   private grow(generation: Generation, workers: number): void {
@@ -128,7 +151,9 @@ export class ProcessPool implements WorkerPool {
     void worker.ended.then(() => {
       const { exitCode } = worker.facts;
       // What cannot start will not start the next time either; the driver tries the next generation, and then gives up.
-      if (exitCode !== WORKER_EXIT.done && exitCode !== WORKER_EXIT.misconfigured) void this.replace(generation, index);
+      if (exitCode === WORKER_EXIT.done || exitCode === WORKER_EXIT.misconfigured) return;
+      // A process that this machine cannot start now (no descriptors, no disk) is one that is missing: the driver sees it.
+      this.replace(generation, index).catch(() => undefined);
     });
   }
 

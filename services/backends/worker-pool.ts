@@ -37,7 +37,7 @@ export interface WorkerPool {
   /** Raises a generation's size; never lowers it. Does nothing when the generation does not exist. */
   resize(name: GenerationName, workers: number): Promise<void>;
 
-  /** All workers of a job's lane epoch that the pool remembers, ended ones included (at least for the pool's own life). */
+  /** All workers of a job's lane epoch, ended ones included. Long after `stop` the pool may have forgotten them. */
   workers(job: string, epoch: number): Promise<readonly PoolWorker[]>;
 
   /** Ends all workers of a job whose epoch is <= `epoch`: drain first, kill after the grace. Resolves when they are gone. */

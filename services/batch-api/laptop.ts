@@ -12,7 +12,7 @@ import { FilesDataset } from "../backends/dataset.files.ts";
 import { S3Dataset } from "../backends/dataset.s3.ts";
 import type { Dataset } from "../backends/dataset.ts";
 import { VenvEnvironments } from "../backends/environments.venv.ts";
-import type { LogStore } from "../backends/log-store.ts";
+import type { LogLine, LogStore } from "../backends/log-store.ts";
 import { FileLogStore } from "../backends/log-store.files.ts";
 import { openFileStore, type FileStore } from "../backends/object-store.files.ts";
 import { endLeftovers } from "../backends/process-files.ts";
@@ -118,7 +118,7 @@ async function startOn(
       clock: realClock,
       splitterFor: (spec) => splitSource(spec, store, dataset),
       say: (spec: JobSpec, text: string) => {
-        void logs.append(spec.job, "service", [{ at: realClock.wallMs(), worker: "service", from: "service", text }]);
+        sayIn(logs, spec.job, { worker: "service", from: "service", text });
       },
       log: logger,
       tickMs: 100,
@@ -184,12 +184,17 @@ function processPool(
     environment,
     graceSeconds: 25,
     onOutput: ({ job }, worker, text) => {
-      void logs.append(job, worker, [{ at: realClock.wallMs(), worker, from: "worker", text }]);
+      sayIn(logs, job, { worker, from: "worker", text });
     },
     onEnded: ({ job }) => {
       onEnded(job);
     },
   });
+}
+
+/** Logs are no part of the truth: a line that a full disk does not take must not end the service. */
+function sayIn(logs: LogStore, job: string, line: Omit<LogLine, "at">): void {
+  logs.append(job, line.worker, [{ at: realClock.wallMs(), ...line }]).catch(() => undefined); // see above
 }
 
 function metricsOf(replica: Replica): Registry {

@@ -178,6 +178,21 @@ describe("ProcessPool", () => {
     expect(roots.lines[0]).toMatch(/could not be started: ENOENT/);
   });
 
+  it("forgets the oldest of very many generations that were stopped", async () => {
+    const pool = roots.pool(MANNERS.ends);
+    const names = Array.from({ length: 102 }, (_, at) => ({ ...NAME, job: String(at).padStart(16, "0") }));
+    for (const name of names) {
+      await pool.start(name, 0);
+      await pool.stop(name.job, name.epoch);
+    }
+    await pool.start({ ...NAME, job: "first" }, 1);
+    await pool.stop("first", NAME.epoch);
+
+    expect(pool.generationsRemembered).toBe(100);
+    expect(await pool.workers("first", NAME.epoch)).toHaveLength(1);
+    await pool.close();
+  });
+
   it("stops listening to a worker that prints without end", async () => {
     pool = roots.pool("for (let i = 0; i < 300_000; i++) console.log('x'.repeat(9));");
     await pool.start(NAME, 1);
