@@ -20,7 +20,9 @@ export async function finish(job: RunningJob, cause: EndCause, pause: () => Prom
   if (cause.kind !== "settled") await job.lease.update({ stop: true });
   await job.splits.refresh();
   const cut = await makeCut(store, api, id, job.ledgers);
-  const final = await FinalResults.read(store, job.spec, job.splits, cut);
+  const final = await FinalResults.read(store, job.spec, job.splits, cut, () => {
+    job.moved();
+  });
   await final.write();
   const ended =
     cause.kind === "settled" ? await awaitHook(job, pause) : await closeCompletion(store, job.spec, cause.kind);

@@ -22,6 +22,8 @@ export interface LedgerReaderOptions {
   readonly cut?: Cut;
   /** Hears each outcome once, in no particular order; `wins`: it is its batch's winner now. */
   readonly onOutcome?: (ledger: string, line: OutcomeLine, wins: boolean) => void;
+  /** Called after each read. */
+  readonly onStep?: () => void;
 }
 
 /** Reads a job's ledgers and verdicts as they grow, folds them, and keeps what each worker's ledger says of it. */
@@ -108,6 +110,7 @@ export class LedgerReader {
     while (start < sizeBytes) {
       const end = Math.min(sizeBytes, start + readBytes);
       const found = await this.#options.store.get(key, { start, end });
+      this.#options.onStep?.();
       if (found === undefined) break; // removed by the janitor since it was listed
       const { lines, consumed } = parseLines<Line>(found.bytes);
       for (const line of lines) take(line);

@@ -30,12 +30,14 @@ export class FinalResults {
   readonly #reader: LedgerReader;
   readonly #results: WinningRows;
   readonly #errors: WinningRows;
+  readonly #onStep: () => void;
 
   private constructor(
     store: ObjectStore,
     spec: JobSpec,
     splits: SplitReader,
     read: { reader: LedgerReader; results: WinningRows; errors: WinningRows },
+    onStep: () => void,
   ) {
     this.#store = store;
     this.#spec = spec;
@@ -43,11 +45,18 @@ export class FinalResults {
     this.#reader = read.reader;
     this.#results = read.results;
     this.#errors = read.errors;
+    this.#onStep = onStep;
     this.counts = countsOf(read.reader.fold.counts, splits);
   }
 
-  /** Reads all ledgers up to the cut. */
-  static async read(store: ObjectStore, spec: JobSpec, splits: SplitReader, cut: Cut): Promise<FinalResults> {
+  /** Reads all ledgers up to the cut. `onStep` hears of every step of this and of `write`, so that a long job shows life. */
+  static async read(
+    store: ObjectStore,
+    spec: JobSpec,
+    splits: SplitReader,
+    cut: Cut,
+    onStep: () => void = () => undefined,
+  ): Promise<FinalResults> {
     const reader: LedgerReader = new LedgerReader({
       store,
       api: spec.api,
@@ -56,6 +65,7 @@ export class FinalResults {
       itemsOf: (batch) => splits.itemsOf(batch),
       batchesEnd: splits.batches,
       cut,
+      onStep,
       onOutcome: (ledger, line, wins) => {
         if (!wins) return;
         results.note(ledger, line);
@@ -66,7 +76,7 @@ export class FinalResults {
     const errors = new WinningRows((line) => line.errors);
     await reader.refreshVerdicts();
     await reader.refreshLedgers();
-    return new FinalResults(store, spec, splits, { reader, results, errors });
+    return new FinalResults(store, spec, splits, { reader, results, errors }, onStep);
   }
 
   /** Writes parts, index and manifest; each is put-if-absent, so that doing it again changes nothing. */
@@ -144,6 +154,7 @@ export class FinalResults {
 
   async #putPart(key: string, bytes: Buffer, rows: number): Promise<ManifestPart> {
     await this.#store.put(key, bytes);
+    this.#onStep();
     return { key, bytes: bytes.length, rows, sha256: createHash("sha256").update(bytes).digest("hex") };
   }
 
@@ -161,6 +172,7 @@ export class FinalResults {
       });
       const index: SplitIndex = { split, batches };
       await this.#store.put(this.#keys.index(split), encodeStored(index));
+      this.#onStep();
       first += count;
     }
   }
@@ -181,7 +193,9 @@ export class FinalResults {
     const { fold } = this.#reader;
     for (let batch = 0; batch < this.#splits.batches && this.counts.items_failed > 0; batch += 1) {
       if (!fold.isSettled(batch) || fold.failedItems(batch) === 0) continue;
-      for (const row of await this.#errorRows(batch)) {
+      const errors = await this.#errorRows(batch);
+      this.#onStep();
+      for (const row of errors) {
         const line = Buffer.from(`${JSON.stringify(row)}\n`);
         pieces.push(line);
         rows += 1;

@@ -33,7 +33,10 @@ export class RunningJob {
   /** Workers that their pool saw end. */
   readonly endedWorkers = new Set<string>();
   splitFailure: string | undefined;
-  /** Bytes of this term's verdict object. */
+  /** When a step of the work ended last, monotonic milliseconds: while nothing moves, the lane's beat must stop. */
+  movedAtMs: number;
+  /** This term's verdict object in work, and its bytes. */
+  #verdictPart = 0;
   #verdictBytes = 0;
   #stopAsked = false;
   #stopCheckedAtMs = -Infinity;
@@ -48,6 +51,7 @@ export class RunningJob {
     this.lease = lease;
     this.state = state;
     this.rate = new Rate(deps.clock);
+    this.movedAtMs = deps.clock.monotonicMs();
     this.splits = new SplitReader(deps.store, spec.api, spec.job, spec.input.batch_size);
     this.ledgers = new LedgerReader({
       store: deps.store,
@@ -58,7 +62,15 @@ export class RunningJob {
       onOutcome: (_key, line) => {
         this.#noteOutcome(line);
       },
+      onStep: () => {
+        this.moved();
+      },
     });
+  }
+
+  /** A step of the work has ended. */
+  moved(): void {
+    this.movedAtMs = this.deps.clock.monotonicMs();
   }
 
   get leaseMs(): number {
@@ -73,8 +85,15 @@ export class RunningJob {
   /** Appends a verdict, durable before anything follows from it. */
   async writeVerdict(line: VerdictLine): Promise<void> {
     const bytes = Buffer.from(encodeLine(line));
-    const key = jobKeys(this.spec.api, this.spec.job).verdict(this.lease.record.term, 0);
-    await this.deps.store.append(key, bytes, this.#verdictBytes);
+    const key = jobKeys(this.spec.api, this.spec.job).verdict(this.lease.record.term, this.#verdictPart);
+    try {
+      await this.deps.store.append(key, bytes, this.#verdictBytes);
+    } catch (error) {
+      // It may have landed, or land yet: that object's length is unknown from now on, so the next one is begun.
+      this.#verdictPart += 1;
+      this.#verdictBytes = 0;
+      throw error;
+    }
     this.#verdictBytes += bytes.length;
     this.ledgers.addVerdict(line);
     this.#noteFailedAttempt(line);
