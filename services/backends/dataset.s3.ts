@@ -5,6 +5,7 @@ import type { S3Address } from "../protocol/dataset-uris.ts";
 import { DatasetError } from "./dataset.ts";
 import type { Dataset, DatasetFault, DatasetObject } from "./dataset.ts";
 import type { ByteRange } from "./object-store.ts";
+import { ENV } from "../protocol/environment.ts";
 
 export interface S3DatasetOptions {
   /** Undefined: the SDK's own default chain. */
@@ -17,6 +18,18 @@ export interface S3DatasetOptions {
     readonly secretAccessKey: string;
     readonly sessionToken?: string;
   };
+}
+
+/** Without them a peer that vanished would be waited for for ever. */
+const CONNECT_MILLISECONDS = 5_000;
+const SILENCE_MILLISECONDS = 30_000;
+
+/** As a process's environment variables say; undefined when they give neither credentials nor an endpoint. */
+export function s3FromEnvironment(environment: Readonly<Record<string, string | undefined>>): S3Dataset | undefined {
+  const { AWS_REGION: region, AWS_ACCESS_KEY_ID: key, AWS_PROFILE: profile } = environment;
+  const endpoint = environment[ENV.awsEndpoint];
+  if (key === undefined && profile === undefined && endpoint === undefined) return undefined;
+  return new S3Dataset({ region: region ?? "us-east-1", ...(endpoint === undefined ? {} : { endpoint }) });
 }
 
 export class S3Dataset implements Dataset {
@@ -96,6 +109,7 @@ export class S3Dataset implements Dataset {
       ({ S3Client }) =>
         new S3Client({
           followRegionRedirects: true,
+          requestHandler: { connectionTimeout: CONNECT_MILLISECONDS, socketTimeout: SILENCE_MILLISECONDS },
           ...(region === undefined ? {} : { region }),
           ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
           ...(credentials === undefined ? {} : { credentials }),

@@ -9,7 +9,7 @@ import { serveQueue, type QueueServer } from "../backends/batch-queue.socket-ser
 import { realClock, realRandom } from "../backends/clock.real.ts";
 import { datasetFor } from "../backends/dataset.by-scheme.ts";
 import { FilesDataset } from "../backends/dataset.files.ts";
-import { S3Dataset } from "../backends/dataset.s3.ts";
+import { s3FromEnvironment } from "../backends/dataset.s3.ts";
 import type { Dataset } from "../backends/dataset.ts";
 import { VenvEnvironments } from "../backends/environments.venv.ts";
 import type { LogLine, LogStore } from "../backends/log-store.ts";
@@ -243,11 +243,8 @@ async function stopAll({ app, end, running, replica, pool, server, store }: Part
 
 function datasetOf({ allow, environment }: LaptopOptions): Dataset {
   const files = new FilesDataset({ roots: allow, allowOption: ALLOW_OPTION });
-  const { AWS_REGION: region, AWS_ACCESS_KEY_ID: key, AWS_PROFILE: profile } = environment;
-  const endpoint = environment[ENV.awsEndpoint];
-  if (key === undefined && profile === undefined && endpoint === undefined) return datasetFor({ files });
-  const s3 = new S3Dataset({ region: region ?? "us-east-1", ...(endpoint === undefined ? {} : { endpoint }) });
-  return datasetFor({ files, s3 });
+  const s3 = s3FromEnvironment(environment);
+  return datasetFor(s3 === undefined ? { files } : { files, s3 });
 }
 
 function addressOf(app: App, host: string): string {

@@ -6,6 +6,8 @@ import { connectQueue, type SocketQueue } from "../backends/batch-queue.socket.t
 import { realClock, realRandom } from "../backends/clock.real.ts";
 import { datasetFor } from "../backends/dataset.by-scheme.ts";
 import { FilesDataset } from "../backends/dataset.files.ts";
+import { s3FromEnvironment } from "../backends/dataset.s3.ts";
+import type { Dataset } from "../backends/dataset.ts";
 import { FileLogStore } from "../backends/log-store.files.ts";
 import { openFileStore } from "../backends/object-store.files.ts";
 import { writeProcessFile } from "../backends/process-files.ts";
@@ -40,7 +42,7 @@ async function main(): Promise<number> {
     processes: files.version.spec.handler.processes,
     store,
     queue,
-    dataset: datasetFor({ files: new FilesDataset({ roots: ["/"], allowOption: "--allow" }) }),
+    dataset: dataset(),
     clock: realClock,
     random: realRandom,
     pace: PACE,
@@ -54,6 +56,13 @@ async function main(): Promise<number> {
   await lines.flush();
   await store.close();
   return code;
+}
+
+/** What the service could split, its workers can read: paths were checked against the allowed folders before. */
+function dataset(): Dataset {
+  const files = new FilesDataset({ roots: ["/"], allowOption: "--allow" });
+  const s3 = s3FromEnvironment(process.env);
+  return datasetFor(s3 === undefined ? { files } : { files, s3 });
 }
 
 /** SIGTERM drains; a service that is gone ends the worker, because nobody would end it later. */
