@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 LINE_BYTES_MAX = 5 * 1024 * 1024
 
@@ -40,7 +40,13 @@ class JsonFormatter(logging.Formatter):
         return json.dumps({**{key: line[key] for key in ("asctime", "levelname", "process")}, "message": dropped})
 
 
-class _StandardOutput(logging.StreamHandler[Any]):
+if TYPE_CHECKING:
+    _StreamHandler = logging.StreamHandler[Any]
+else:
+    _StreamHandler = logging.StreamHandler  # takes no parameter before Python 3.11
+
+
+class _StandardOutput(_StreamHandler):
     """Finds sys.stdout anew for each line: users replace it."""
 
     @property
