@@ -1,6 +1,7 @@
 import type { Delivery } from "../backends/batch-queue.ts";
 import type { HeldLine } from "../protocol/ledger.ts";
 import type { BatchMessage } from "../protocol/messages.ts";
+import type { ReadGroup } from "./payload-reader.ts";
 import { asRanges } from "../protocol/worker-facts.ts";
 
 export interface HeldBatch {
@@ -9,6 +10,8 @@ export interface HeldBatch {
   /** Runs with nothing beside it, after a durable started line. */
   readonly alone: boolean;
   begun: boolean;
+  /** What is read together with it; see PayloadReader. */
+  group?: ReadGroup;
 }
 
 /** The pointers that this worker holds: those that wait, in the order of their coming, and those that a handler has. */

@@ -1,19 +1,30 @@
 import type { Dataset } from "../backends/dataset.ts";
 import type { ObjectStore } from "../backends/object-store.ts";
-import type { BatchMessage } from "../protocol/messages.ts";
 import { itemRanges, joinPayload } from "../protocol/payload.ts";
 import type { Span } from "../protocol/pointers.ts";
+import type { HeldBatch } from "./hand.ts";
 
 /** Batches that lie one after the other are read in one go, up to so many bytes. */
 const GROUP_BYTES_MAX = 1024 * 1024;
 const STORE_SCHEME = "store:";
+const NOTHING = Buffer.alloc(0);
 
-/** Bytes that several batches of a hand share. */
-interface ReadGroup {
+interface Range {
   readonly span: Span;
   readonly start: number;
   end: number;
-  bytes: Promise<Buffer> | undefined;
+}
+
+/** Bytes that several batches of a hand share, or those of one batch that lies in several places. */
+export interface ReadGroup {
+  readonly ranges: readonly Range[];
+  /** Batches of it that were not read yet. */
+  batches: number;
+  /** The one that came after it. */
+  next: ReadGroup | undefined;
+  reading: Promise<readonly Buffer[]> | undefined;
+  /** What was read. */
+  buffers: readonly Buffer[] | undefined;
 }
 
 /** Where one item of a payload lies, with its bytes. */
@@ -34,7 +45,7 @@ export interface Payload {
 export class PayloadReader {
   readonly #store: ObjectStore;
   readonly #dataset: Dataset;
-  readonly #groups = new WeakMap<BatchMessage, ReadGroup>();
+  #newest: ReadGroup | undefined;
 
   constructor(store: ObjectStore, dataset: Dataset) {
     this.#store = store;
@@ -42,34 +53,48 @@ export class PayloadReader {
   }
 
   /** Tells which batches came together: those that touch will be read in one go. */
-  group(messages: readonly BatchMessage[]): void {
+  group(batches: readonly HeldBatch[]): void {
     let group: ReadGroup | undefined;
-    for (const message of messages) {
-      const [span] = message.pointer.spans;
-      if (span === undefined || message.pointer.spans.length !== 1) continue;
-      const touches = group?.span.uri === span.uri && group.end === span.start && group.span.etag === span.etag;
-      if (group !== undefined && touches && span.end - group.start <= GROUP_BYTES_MAX) group.end = span.end;
-      else group = { span, start: span.start, end: span.end, bytes: undefined };
-      this.#groups.set(message, group);
+    for (const held of batches) {
+      const { spans } = held.message.pointer;
+      if (group === undefined || !joins(group, spans)) {
+        const ranges = spans.map((span) => ({ span, start: span.start, end: span.end }));
+        group = { ranges, batches: 0, next: undefined, reading: undefined, buffers: undefined };
+        if (this.#newest !== undefined) this.#newest.next = group;
+        this.#newest = group;
+      }
+      group.batches += 1;
+      held.group = group;
     }
   }
 
-  /** Throws `DatasetError` when the user's data is not what was listed. */
-  async read(message: BatchMessage): Promise<Payload> {
-    const { spans } = message.pointer;
-    const buffers = await Promise.all(spans.map((span) => this.#readSpan(message, span)));
-    return {
-      array: joinPayload(spans, buffers),
-      items: () => spans.flatMap((span, index) => itemsOf(span, buffers[index] ?? Buffer.alloc(0))),
-    };
+  /** Begins to read what so many batches need, from `first` on. */
+  readAhead(first: HeldBatch, batches: number): void {
+    let read = 0;
+    for (let { group } = first; group !== undefined && read < batches; group = group.next) {
+      this.#begin(group).catch(() => undefined); // whoever runs its batches hears of it
+      read += group.batches;
+    }
   }
 
-  async #readSpan(message: BatchMessage, span: Span): Promise<Buffer> {
-    const group = this.#groups.get(message);
-    if (group === undefined) return this.#readRange(span, span.start, span.end);
-    group.bytes ??= this.#readRange(group.span, group.start, group.end);
-    const bytes = await group.bytes;
-    return bytes.subarray(span.start - group.start, span.end - group.start);
+  /** At once when its bytes are there. Throws (or rejects with) `DatasetError` when the user's data is not what was listed. */
+  read(held: HeldBatch): Payload | Promise<Payload> {
+    const { spans } = held.message.pointer;
+    if (held.group === undefined) this.group([held]);
+    const { group } = held;
+    if (group === undefined) throw new Error("a batch without a group");
+    group.batches -= 1;
+    if (group.buffers !== undefined) return payloadOf(spans, group, group.buffers);
+    return this.#begin(group).then((buffers) => payloadOf(spans, group, buffers));
+  }
+
+  #begin(group: ReadGroup): Promise<readonly Buffer[]> {
+    return (group.reading ??= this.#readGroup(group));
+  }
+
+  async #readGroup(group: ReadGroup): Promise<readonly Buffer[]> {
+    group.buffers = await Promise.all(group.ranges.map(({ span, start, end }) => this.#readRange(span, start, end)));
+    return group.buffers;
   }
 
   async #readRange({ uri, etag }: Span, start: number, end: number): Promise<Buffer> {
@@ -78,6 +103,26 @@ export class PayloadReader {
     if (found?.bytes.length !== end - start) throw new Error(`staged input ${uri} is missing or too short`);
     return found.bytes;
   }
+}
+
+/** Whether a batch goes on where the group ends; then the group ends with it. */
+function joins({ ranges: [last, ...others] }: ReadGroup, [span, ...further]: readonly Span[]): boolean {
+  if (last === undefined || span === undefined || others.length > 0 || further.length > 0) return false;
+  const touches = last.span.uri === span.uri && last.end === span.start && last.span.etag === span.etag;
+  if (!touches || span.end - last.start > GROUP_BYTES_MAX) return false;
+  last.end = span.end;
+  return true;
+}
+
+function payloadOf(spans: readonly Span[], { ranges }: ReadGroup, read: readonly Buffer[]): Payload {
+  const buffers = spans.map((span, index) => {
+    const start = ranges[index]?.start ?? 0;
+    return (read[index] ?? NOTHING).subarray(span.start - start, span.end - start);
+  });
+  return {
+    array: joinPayload(spans, buffers),
+    items: () => spans.flatMap((span, index) => itemsOf(span, buffers[index] ?? NOTHING)),
+  };
 }
 
 function itemsOf(span: Span, bytes: Buffer): PayloadItem[] {

@@ -1,9 +1,8 @@
-import type { BatchMessage } from "../protocol/messages.ts";
 import type { AttemptResult } from "./attempt.ts";
 import type { WorkerDeps } from "./context.ts";
 import type { Hand, HeldBatch } from "./hand.ts";
 import { HandlerStartFailed, type Handler, type Ready } from "./handlers/handler.ts";
-import type { Payload, PayloadReader } from "./payload-reader.ts";
+import type { PayloadReader } from "./payload-reader.ts";
 import type { Settler } from "./settler.ts";
 import { Slot } from "./slot.ts";
 
@@ -17,7 +16,7 @@ export interface RunnerParts {
   readonly onSick: (error: HandlerStartFailed) => void;
   readonly onBroken: (error: unknown) => void;
   /** False: the lane record that allowed this is gone. */
-  readonly mayStart: () => Promise<boolean>;
+  readonly mayStart: () => boolean | Promise<boolean>;
 }
 
 /** Nothing waits behind a batch that has run so long: it is handed back. */
@@ -33,7 +32,6 @@ export class Runner {
   readonly #parts: RunnerParts;
   readonly #slots: Slot[];
   readonly #running = new Set<Promise<void>>();
-  readonly #ahead = new Map<HeldBatch, Promise<Payload>>();
   #aloneRuns = false;
   #stopped = false;
   #dispatching = false;
@@ -57,9 +55,9 @@ export class Runner {
   }
 
   /** Pointers came into the hand. */
-  took(messages: readonly BatchMessage[]): void {
-    if (messages.length === 0) return;
-    this.#parts.reader.group(messages);
+  took(batches: readonly HeldBatch[]): void {
+    if (batches.length === 0) return;
+    this.#parts.reader.group(batches);
     this.#dispatch();
   }
 
@@ -137,17 +135,17 @@ export class Runner {
     this.#dispatchAgain = true;
     if (this.#dispatching || this.#stopped) return;
     this.#dispatching = true;
-    this.#fillWhileAsked()
-      .catch(this.#parts.onBroken)
-      .finally(() => {
-        this.#dispatching = false;
-      });
+    this.#fillWhileAsked().catch(this.#parts.onBroken);
   }
 
   async #fillWhileAsked(): Promise<void> {
-    while (this.#dispatchAgain && !this.#stopped) {
-      this.#dispatchAgain = false;
-      await this.#fill();
+    try {
+      while (this.#dispatchAgain && !this.#stopped) {
+        this.#dispatchAgain = false;
+        await this.#fill();
+      }
+    } finally {
+      this.#dispatching = false; // at once: who asks from now on begins anew
     }
   }
 
@@ -156,7 +154,9 @@ export class Runner {
     for (let held = hand.peek(); held !== undefined; held = hand.peek()) {
       if (this.#aloneRuns || (held.alone && this.#running.size > 0)) return;
       const slot = this.#slotWithRoom();
-      if (slot === undefined || !(await this.#parts.mayStart())) break;
+      if (slot === undefined) break;
+      const may = this.#parts.mayStart();
+      if (!(typeof may === "boolean" ? may : await may)) break;
       if (this.#stopped) return;
       if (hand.peek() !== held) continue; // what was put back meanwhile comes first
       hand.next();
@@ -186,21 +186,22 @@ export class Runner {
   }
 
   #launch(slot: Slot, held: HeldBatch): void {
-    const payload = this.#ahead.get(held) ?? this.#parts.reader.read(held.message);
-    this.#ahead.delete(held);
-    const running: Promise<void> = slot
-      .run(held, payload)
-      .then((result) => {
-        this.#onResult(held, result);
-      })
-      .catch(this.#parts.onBroken)
-      .finally(() => {
-        this.#running.delete(running);
-        if (held.alone) this.#aloneRuns = false;
-        this.#parts.onSettled();
-        this.#dispatch();
-      });
+    const running: Promise<void> = this.#runOn(slot, held).then(() => {
+      this.#running.delete(running);
+      if (held.alone) this.#aloneRuns = false;
+      this.#parts.onSettled();
+      this.#dispatch();
+    });
     this.#running.add(running);
+  }
+
+  /** Never rejects. */
+  async #runOn(slot: Slot, held: HeldBatch): Promise<void> {
+    try {
+      this.#onResult(held, await slot.run(held, () => this.#parts.reader.read(held)));
+    } catch (error) {
+      this.#parts.onBroken(error);
+    }
   }
 
   #onResult(held: HeldBatch, result: AttemptResult): void {
@@ -230,15 +231,8 @@ export class Runner {
 
   /** Reads the bytes of what comes next while the handlers work. */
   #readAhead(): void {
-    const count = this.#slots.length * (pipeDepth(this.#meanMs) + 1);
-    for (let ahead = 0; ahead < count; ahead += 1) {
-      const held = this.#parts.hand.peek(ahead);
-      if (held === undefined) return;
-      if (this.#ahead.has(held)) continue;
-      const payload = this.#parts.reader.read(held.message);
-      payload.catch(() => undefined); // whoever runs the batch hears of it
-      this.#ahead.set(held, payload);
-    }
+    const first = this.#parts.hand.peek();
+    if (first !== undefined) this.#parts.reader.readAhead(first, this.#slots.length * (pipeDepth(this.#meanMs) + 1));
   }
 
   async #handBackWaiting(): Promise<void> {
@@ -248,10 +242,7 @@ export class Runner {
     settler.note({ t: "handed_back", batches: waiting.map(({ message }) => message.batch) });
     await settler.flush();
     // Out of the hand first: a poll of ours may get them back at once, and must not take them for copies of what is held.
-    for (const held of waiting) {
-      this.#ahead.delete(held);
-      hand.drop(held);
-    }
+    for (const held of waiting) hand.drop(held);
     await this.#deps.queue.release(this.#deps.identity.queueLane, waiting.map(({ receipt }) => receipt)); // prettier-ignore
   }
 }

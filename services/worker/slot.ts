@@ -34,20 +34,22 @@ export class Slot {
     return this.#inFlight[0]?.begun === true ? this.#clock.monotonicMs() - this.#headSinceMs : 0;
   }
 
-  /** Puts a batch into the pipe; resolves when its attempt has ended. Never rejects but for errors of this program. */
-  async run(held: HeldBatch, payload: Promise<Payload>): Promise<AttemptResult> {
+  /** Puts a batch into the pipe, whose payload is `read` there; resolves when its attempt has ended. Never rejects but for errors of this program. */
+  async run(held: HeldBatch, read: () => Payload | Promise<Payload>): Promise<AttemptResult> {
     this.#inFlight.push(held);
     try {
-      const read = await payload.then(
-        (value) => ({ value }),
-        (error: unknown) => ({ error }),
-      );
-      if ("error" in read) return unreadable(held.message, read.error);
+      let payload: Payload;
+      try {
+        const reading = read();
+        payload = reading instanceof Promise ? await reading : reading;
+      } catch (error) {
+        return unreadable(held.message, error);
+      }
       const { handler } = this;
       if (handler === undefined) return { kind: "not_begun" };
       if (this.#inFlight[0] === held) this.#headSinceMs = this.#clock.monotonicMs();
       held.begun = true;
-      const result = await runAttempt(held.message, read.value, handler, () => this.headMs() / 1000);
+      const result = await runAttempt(held.message, payload, handler, () => this.headMs() / 1000);
       // Else the batch would go to it again and again, and nobody else would have a turn until its process is gone.
       if ("kind" in result) this.#spent = handler;
       return result;

@@ -5,7 +5,7 @@ import type { BatchMessage, CompletionTicket } from "../protocol/messages.ts";
 import type { SplitEnd } from "../protocol/pointers.ts";
 import { complete } from "./completion.ts";
 import type { WorkerDeps } from "./context.ts";
-import { Hand } from "./hand.ts";
+import { Hand, type HeldBatch } from "./hand.ts";
 import { HandlerStartFailed } from "./handlers/handler.ts";
 import { isJudged } from "./judged.ts";
 import { LaneView, type LaneWord } from "./lane-view.ts";
@@ -41,6 +41,8 @@ export class Worker {
   #heldAtMs = -Infinity;
   #completing: Promise<void> | undefined;
   #totalTold = false;
+  /** The flush that was asked for last. */
+  #flushed: Promise<void> | undefined;
   /** Called when the hand has room again. */
   #roomWaiter: (() => void) | undefined;
 
@@ -130,10 +132,9 @@ export class Worker {
     return this.#hand.size === 0 && this.#completing === undefined;
   }
 
-  async #mayStart(): Promise<boolean> {
+  #mayStart(): boolean | Promise<boolean> {
     if (this.#lane.ageMs() <= this.#leaseMs) return !this.#over.signal.aborted;
-    await this.#readLane();
-    return !this.#over.signal.aborted;
+    return this.#readLane().then(() => !this.#over.signal.aborted);
   }
 
   async #watchLane(): Promise<void> {
@@ -170,6 +171,8 @@ export class Worker {
 
   #flushSoon(): void {
     const flushed = this.#runner.isIdle ? this.#settler.flush() : this.#settler.flushSoon();
+    if (flushed === this.#flushed) return; // it is under way, and heard already
+    this.#flushed = flushed;
     flushed.catch((error: unknown) => {
       this.#broke(error);
     });
@@ -207,7 +210,7 @@ export class Worker {
     const { identity, queue } = this.#deps;
     const dropped: string[] = [];
     const returned: string[] = [];
-    const taken: BatchMessage[] = [];
+    const taken: HeldBatch[] = [];
     for (const delivery of deliveries) {
       const { message, receipt } = delivery;
       if (message.epoch < identity.epoch) dropped.push(receipt);
@@ -223,9 +226,8 @@ export class Worker {
     this.#runner.took(taken);
   }
 
-  #take(message: BatchMessage, delivery: Delivery): BatchMessage {
-    this.#hand.take({ ...delivery, message }, message.alone === true || delivery.deliveries > 1);
-    return message;
+  #take(message: BatchMessage, delivery: Delivery): HeldBatch {
+    return this.#hand.take({ ...delivery, message }, message.alone === true || delivery.deliveries > 1);
   }
 
   /** Held here already, or judged: a copy that has no use. */

@@ -1,5 +1,4 @@
 /** A runner over a watched world, with handlers whose answers a test gives. */
-import type { BatchMessage } from "../../services/protocol/messages.ts";
 import type { WorkerDeps } from "../../services/worker/context.ts";
 import { Hand } from "../../services/worker/hand.ts";
 import { HandlerStartFailed } from "../../services/worker/handlers/handler.ts";
@@ -77,11 +76,10 @@ export class RunnerBench {
 
   /** Gives it pointers, and waits until it has done with them what it can. */
   async take(batches: readonly number[], alone = false): Promise<void> {
-    const messages: BatchMessage[] = batches.map((batch) => aOneItemMessage(batch));
-    for (const message of messages) {
-      this.hand.take({ message, receipt: `r${String(message.batch)}`, deliveries: 1 }, alone);
-    }
-    this.runner.took(messages);
+    const held = batches.map((batch) => {
+      return this.hand.take({ message: aOneItemMessage(batch), receipt: `r${String(batch)}`, deliveries: 1 }, alone);
+    });
+    this.runner.took(held);
     await this.settle();
   }
 

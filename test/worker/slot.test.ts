@@ -32,7 +32,7 @@ describe("a slot", () => {
     slot.handler = aDyingHandler();
     const before = slot.takesMore;
 
-    const result = await slot.run(HELD, Promise.resolve(PAYLOAD));
+    const result = await slot.run(HELD, () => PAYLOAD);
     const after = slot.takesMore;
     slot.handler = aDyingHandler();
 
