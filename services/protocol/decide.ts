@@ -97,7 +97,7 @@ export function decide(facts: DriverFacts): readonly DriverAction[] {
   return [...verdictsOf(facts), ...poolOf(facts), ...sendsOf(facts), ...resendsOf(facts)];
 }
 
-/** Why the work ends now, if it does. A stop comes before a timeout, both before success that they raced with. */
+/** Why the work ends now, if it does. A stop or a timeout that comes after the last batch closes the completion hook. */
 function endOf(facts: DriverFacts): EndCause | undefined {
   if (facts.split.complete && facts.fold.settled === facts.split.batches) return { kind: "settled" };
   if (facts.stopAsked) return { kind: "stopped" };
@@ -106,22 +106,20 @@ function endOf(facts: DriverFacts): EndCause | undefined {
   return workerFailure(facts);
 }
 
-/** No pool failure fails a job; this judgement does: nobody ever got ready, and enough have tried. */
+/**
+ * No pool failure fails a job; this judgement does: nobody ever got ready and enough have tried, or three generations in
+ * a row came to nothing.
+ */
 export function workerFailure(
   facts: Pick<DriverFacts, "workerFacts" | "workers" | "generations">,
 ): EndCause | undefined {
-  const current = facts.workerFacts.filter((worker) => worker.current);
-  if (current.some((worker) => worker.ready)) {
-    return facts.generations.unreadyInRow >= 3
-      ? { kind: "failed", reason: "worker_error", message: UNREADY }
-      : undefined;
-  }
-  const failures = current.flatMap((worker) => worker.startFailed ?? []);
+  const failures = facts.workerFacts.flatMap((worker) => (worker.current ? (worker.startFailed ?? []) : []));
+  const failures = facts.workerFacts.filter((worker) => worker.current).flatMap((worker) => worker.startFailed ?? []);
   const last = failures.at(-1);
-  if (last !== undefined && failures.length >= Math.min(3, facts.workers)) {
-    return { kind: "failed", reason: "worker_error", message: withTraceback(last) };
-  }
-  if (facts.generations.unreadyInRow < 3) return undefined;
+  // Ready in an earlier epoch counts: the job's code and environment are the same.
+  const everReady = facts.workerFacts.some((worker) => worker.ready);
+  const allFail = !everReady && failures.length >= Math.min(3, facts.workers);
+  if (!allFail && facts.generations.unreadyInRow < 3) return undefined;
   return { kind: "failed", reason: "worker_error", message: last === undefined ? UNREADY : withTraceback(last) };
 }
 
