@@ -15,6 +15,7 @@ import { ENV } from "../protocol/environment.ts";
 import { WORKER_EXIT } from "../protocol/exit-codes.ts";
 import { Misconfigured, readConfig, type WorkerConfig } from "./config.ts";
 import type { StartHandler, WorkerPace } from "./context.ts";
+import { HandlerStartFailed } from "./handlers/handler.ts";
 import { startPythonHandler, type PythonHandler } from "./handlers/handler.python.ts";
 import { handlerInit, loadJob, type JobFiles } from "./job-files.ts";
 import { LogLines } from "./log-lines.ts";
@@ -24,6 +25,8 @@ enableCompileCache();
 
 /** The laptop's pace; a lease there is 5 s. */
 const PACE: WorkerPace = { pollSeconds: 0.5, laneReadSeconds: 0.1, flushSeconds: 0.004, drainSeconds: 20 };
+/** Tries for a handler whose process a signal ends while it starts: a fault of its own comes again, a blow does not. */
+const STARTS_MAX = 3;
 const BATCHES_REMEMBERED = 10_000;
 const HOST_PATH = join(import.meta.dirname, "python", "millrace_host", "__main__.py");
 
@@ -92,6 +95,16 @@ class HandlerProcesses {
   }
 
   readonly start: StartHandler = async (processIndex) => {
+    for (let left = STARTS_MAX - 1; ; left -= 1) {
+      try {
+        return await this.#startOnce(processIndex);
+      } catch (error) {
+        if (!(error instanceof HandlerStartFailed) || !error.killed || left === 0) throw error;
+      }
+    }
+  };
+
+  async #startOnce(processIndex: number): ReturnType<StartHandler> {
     const { version, python } = this.#files;
     const handler = startPythonHandler({
       python,
@@ -113,7 +126,7 @@ class HandlerProcesses {
     });
     const ready = await handler.start(handlerInit(this.#files));
     return { handler: this.#named(handler), ready };
-  };
+  }
 
   /** Remembers which number each batch id stands for, for the log lines. */
   #named(handler: PythonHandler): PythonHandler {

@@ -185,7 +185,8 @@ class PythonChild implements PythonHandler {
     let error = describeStartEnd(end, this.#options.python);
     if (this.#sentGarbage) error = GARBAGE;
     if (this.#killed !== undefined) error = "The handler process was told to stop while it started";
-    starting.reject(new HandlerStartFailed(error, said));
+    const killed = end.signal !== null && !this.#sentGarbage && this.#killed === undefined;
+    starting.reject(new HandlerStartFailed(error, said, killed));
   }
 
   #say(text: string): void {

@@ -33,10 +33,13 @@ export interface Ready {
 export class HandlerStartFailed extends Error {
   override readonly name = "HandlerStartFailed";
   readonly traceback: string;
+  /** A signal ended its process before it said anything: that may be another's doing, and worth another try. */
+  readonly killed: boolean;
 
-  constructor(message: string, traceback: string) {
+  constructor(message: string, traceback: string, killed = false) {
     super(message);
     this.traceback = traceback;
+    this.killed = killed;
   }
 }
 

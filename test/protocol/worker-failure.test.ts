@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import { workerFailure, type GenerationFacts, type WorkerFact } from "../../services/protocol/decide.ts";
+
+function aWorker(over: Partial<WorkerFact> = {}): WorkerFact {
+  return {
+    worker: "1-1-0-aa",
+    current: true,
+    generation: 1,
+    ready: false,
+    startFailed: undefined,
+    fresh: true,
+    disrupted: false,
+    holds: () => false,
+    open: new Map(),
+    ...over,
+  };
+}
+
+const FAILED = { error: "no module named numpy", traceback: "Traceback …" };
+
+function judged(workerFacts: readonly WorkerFact[], generations: Partial<GenerationFacts> = {}): string | undefined {
+  const none = { highest: 1, live: 0, shortSinceMs: undefined, unreadyInRow: 0, size: 2, ...generations };
+  const cause = workerFailure({ workerFacts, workers: 2, generations: none });
+  return cause?.kind === "failed" ? cause.message : undefined;
+}
+
+describe("workerFailure", () => {
+  it("fails a job when as many could not start as it asked for, and nobody ever got ready", () => {
+    expect(judged([aWorker({ startFailed: FAILED })])).toBeUndefined();
+    expect(judged([aWorker({ startFailed: FAILED }), aWorker({ startFailed: FAILED })])).toBe(
+      "no module named numpy\nTraceback …",
+    );
+  });
+
+  it("blames no start that failed after a worker of an earlier epoch was ready", () => {
+    const before = aWorker({ current: false, ready: true });
+
+    expect(judged([before, aWorker({ startFailed: FAILED }), aWorker({ startFailed: FAILED })])).toBeUndefined();
+  });
+
+  it("gives up, with the last reason, when three generations in a row came to nothing", () => {
+    const before = aWorker({ current: false, ready: true });
+
+    expect(judged([before, aWorker({ startFailed: FAILED })], { unreadyInRow: 3 })).toContain("numpy");
+    expect(judged([before], { unreadyInRow: 3 })).toContain("three generations");
+    expect(judged([before], { unreadyInRow: 2 })).toBeUndefined();
+  });
+});
