@@ -2,6 +2,7 @@
  * The kill -9 soak: two jobs run while a seeded script kills, ends and freezes service, workers and handlers; then all is
  * left alone, and the jobs must come to their right end. Answers what happened; throws, with the story, when anything is wrong.
  */
+import { statSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -39,18 +40,17 @@ const FINISH_SECONDS = 90;
 export async function soak(options: SoakOptions): Promise<SoakReport> {
   const keeper = new Keeper();
   const system = await SystemUnderTest.start({ onSpawned: keeper.onSpawned });
-  const chaos = new Chaos({ seed: options.seed, root: system.service.root, service: () => keeper.pid, now: Date.now });
+  const notes = join(system.folder, "notes");
+  const progress = () => statSync(notes, { throwIfNoEntry: false })?.size ?? 0;
+  const { root } = system.service;
+  const chaos = new Chaos({ seed: options.seed, root, service: () => keeper.pid, progress, now: Date.now });
   try {
     return await soakOn(system, keeper, chaos, options);
   } catch (error) {
     const story = chaos.events.map(told).join("\n");
     const said = system.service.said().slice(-20_000);
-    throw new Error(
-      `seed ${String(options.seed)}: ${String(error)}\nwhat was done:\n${story}\nthe service said:\n${said}`,
-      {
-        cause: error,
-      },
-    );
+    const lines = [`what was done with seed ${String(options.seed)}:`, story, "the service said:", said, String(error)];
+    throw new Error(lines.join("\n"), { cause: error });
   } finally {
     keeper.letGo();
     await system.end();
@@ -153,7 +153,9 @@ function numbers(count: number): readonly number[] {
 
 async function settled(system: SystemUnderTest, jobs: readonly JobOnWire[]): Promise<number> {
   const now = await Promise.all(jobs.map((job) => system.job(job)));
-  if (now.some(({ ended_at: at }) => at !== null)) throw new Error("a job ended before the blows did: it is too small");
+  for (const { state, message, ended_at: at } of now) {
+    if (at !== null) throw new Error(`a job ended before the blows did, as ${state}: ${message}`);
+  }
   return now.reduce((sum, { batches }) => sum + batches.succeeded + batches.failed, 0);
 }
 
