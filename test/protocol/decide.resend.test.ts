@@ -7,9 +7,9 @@ function resends(over: Partial<DriverFacts>) {
 }
 
 /** Ten batches sent at 0; of batch 4 attempt 1 failed, and the next one is due at 500 ms. */
-function afterFailure(): Pick<DriverFacts, "fold" | "sends"> {
+function afterFailure(dueMs = 500): Pick<DriverFacts, "fold" | "sends"> {
   const sends = aSendBook(10);
-  sends.retries.set(4, 500);
+  sends.retries.set(4, dueMs);
   return { fold: aFold({ failed: [[4, 1]] }), sends };
 }
 
@@ -81,8 +81,7 @@ describe("the suspicion that a batch was lost", () => {
   });
 
   it("leaves a batch to its next attempt when the last one failed", () => {
-    const { fold, sends } = afterFailure();
-    sends.retries.set(4, 100 * LEASE_MS);
+    const { fold, sends } = afterFailure(100 * LEASE_MS);
 
     expect(
       resends({ fold, sends, ...polled(2 * LEASE_MS) }).map((action) => "batch" in action && action.batch),
