@@ -113,7 +113,8 @@ function endOf(facts: DriverFacts): EndCause | undefined {
 export function workerFailure(
   facts: Pick<DriverFacts, "workerFacts" | "workers" | "generations">,
 ): EndCause | undefined {
-  const failures = facts.workerFacts.filter((worker) => worker.current).flatMap((worker) => worker.startFailed ?? []);
+  const failures = facts.workerFacts.flatMap((worker) => (worker.current ? (worker.startFailed ?? []) : []));
+  const last = failures.at(-1);
   // Ready in an earlier epoch counts: the job's code and environment are the same.
   const everReady = facts.workerFacts.some((worker) => worker.ready);
   const allFail = !everReady && failures.length >= Math.min(3, facts.workers);
