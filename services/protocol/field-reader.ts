@@ -66,7 +66,8 @@ export class FieldReader {
     for (const name of Object.keys(this.#fields)) {
       if (known.includes(name)) continue;
       const nearest = nearestWord(name, known);
-      const fix = nearest === undefined ? `remove it; known are ${known.join(", ")}` : `name it "${nearest}" or remove it`;
+      const fix =
+        nearest === undefined ? `remove it; known are ${known.join(", ")}` : `name it "${nearest}" or remove it`;
       this.fault(shownName(name), "a field that is not known", fix);
     }
   }

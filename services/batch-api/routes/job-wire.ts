@@ -43,7 +43,7 @@ export function jobToWire(view: JobView) {
       running: view.batches_running,
       waiting: view.batches_waiting,
     },
-    items: { total: counts.items, succeeded: counts.items_succeeded, failed: counts.items_failed },
+    items: itemsToWire(view),
     attempts_failed: counts.attempts_failed,
     rate_items_per_second: view.items_per_second,
     estimated_seconds_left: view.estimated_seconds_left,
@@ -58,6 +58,14 @@ export function jobToWire(view: JobView) {
     warnings: spec.warnings,
     links: linksOf(spec.api, spec.job),
   };
+}
+
+/** Batches are what is held and what waits; of items that is told by the batch's size, never more than are left. */
+function itemsToWire({ spec, counts, state, batches_running: batches }: JobView) {
+  const { items: total, items_succeeded: succeeded, items_failed: failed } = counts;
+  const left = isFinal(state) ? 0 : Math.max(0, total - succeeded - failed);
+  const running = Math.min(left, batches * spec.input.batch_size);
+  return { total, succeeded, failed, running, waiting: left - running };
 }
 
 function inputToWire(input: JobInput) {

@@ -118,7 +118,13 @@ export const JobSchema = Type.Object(
       running: count("With a worker"),
       waiting: count("Not begun"),
     }),
-    items: Type.Object({ total: count("Known so far"), succeeded: count(""), failed: count("") }),
+    items: Type.Object({
+      total: count("Known so far"),
+      succeeded: count("Of settled batches"),
+      failed: count("Of settled batches"),
+      running: count("In batches that are with a worker"),
+      waiting: count("In batches that have not begun"),
+    }),
     attempts_failed: count("Whatever became of their batch"),
     rate_items_per_second: Type.Number({ minimum: 0, description: "Over the last seconds" }),
     estimated_seconds_left: nullable(Type.Number({ minimum: 0 })),
@@ -175,10 +181,7 @@ export const ApiSchema = Type.Object(
   { $id: "Api" },
 );
 
-const ApiListSchema = Type.Object(
-  { apis: Type.Array(Type.Unsafe<unknown>({ $ref: "Api#" })) },
-  { $id: "ApiList" },
-);
+const ApiListSchema = Type.Object({ apis: Type.Array(Type.Unsafe<unknown>({ $ref: "Api#" })) }, { $id: "ApiList" });
 
 const DeployedSchema = Type.Object(
   { change: Type.Enum(["created", "updated", "unchanged"]), api: Type.Unsafe<unknown>({ $ref: "Api#" }) },
