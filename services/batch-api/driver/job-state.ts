@@ -42,16 +42,15 @@ export class JobState {
     for (;;) {
       const wanted = change(this.#stored.state);
       if (wanted === undefined) return this.#stored.state;
-      const before = this.#stored;
       const lane = this.#owner;
-      const swapped = await swapState(this.#store, this.#api, this.#job, before, { ...wanted, lane });
+      const swapped = await swapState(this.#store, this.#api, this.#job, this.#stored, { ...wanted, lane });
       if (swapped !== undefined) {
         this.#stored = swapped;
         return swapped.state;
       }
       this.#stored = await readState(this.#store, this.#api, this.#job);
-      if (this.#isOurs(before.state.writes + 1)) return this.#stored.state;
-      await this.#judge();
+      // An earlier write of ours that failed, as far as we could tell, may have landed: this change goes on top of it.
+      if (!this.#isOurs) await this.#judge();
     }
   }
 
@@ -63,11 +62,10 @@ export class JobState {
     return other?.record.job === this.#job && other.record.epoch === named.epoch;
   }
 
-  /** One's own success whose answer was lost. */
-  #isOurs(writes: number): boolean {
-    const { lane, writes: found } = this.#stored.state;
+  get #isOurs(): boolean {
+    const { lane } = this.#stored.state;
     const { lane: number, epoch, term } = this.#owner;
-    return found === writes && lane?.lane === number && lane.epoch === epoch && lane.term === term;
+    return lane?.lane === number && lane.epoch === epoch && lane.term === term;
   }
 
   async #judge(): Promise<void> {

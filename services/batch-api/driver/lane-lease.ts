@@ -61,16 +61,20 @@ export class LaneLease {
   }
 
   async #write(change: Partial<LaneRecord>): Promise<LaneRecord> {
-    const record = { ...this.#held.record, ...change, writes: this.#held.record.writes + 1 };
-    const swapped = await swapLane(this.#store, this.#api, this.lane, record, this.#held.version);
-    this.#held = swapped ?? (await this.#judgeLoss(record));
-    return record;
+    for (;;) {
+      const { record: before, version } = this.#held;
+      const record = { ...before, ...change, writes: before.writes + 1 };
+      const swapped = await swapLane(this.#store, this.#api, this.lane, record, version);
+      this.#held = swapped ?? (await this.#readOwn());
+      // Not swapped, and still ours: an earlier write that failed, as far as we could tell, had landed.
+      if (swapped !== undefined) return record;
+    }
   }
 
-  /** A lost swap may be our own success whose answer got lost. */
-  async #judgeLoss(wanted: LaneRecord): Promise<HeldLane> {
+  /** Within a term nobody but its owner writes. */
+  async #readOwn(): Promise<HeldLane> {
     const found = await readLane(this.#store, this.#api, this.lane);
-    if (found?.record.term === wanted.term && found.record.writes === wanted.writes) return found;
+    if (found?.record.term === this.#held.record.term) return found;
     throw new Deposed(`lane ${String(this.lane)} of API ${this.#api} has another owner`);
   }
 }
