@@ -4,9 +4,17 @@ import type { ObjectStore } from "../../backends/object-store.ts";
 import type { WorkerPool } from "../../backends/worker-pool.ts";
 import type { JobSpec } from "../../protocol/jobs.ts";
 
+/** The data cannot be split; the sentence is the job's. */
+export class Unsplittable extends Error {
+  override readonly name = "Unsplittable";
+}
+
 /** The part of a splitter that a driver drives. */
 export interface SplitSource {
-  /** Writes at most one split file, or the end. Throws when the data cannot be split; the sentence is the job's. */
+  /**
+   * Writes at most one split file, or the end. Throws `Unsplittable`; after any other error nothing is known of it, and
+   * another one goes on from what is stored.
+   */
   step(): Promise<"more" | "end">;
   /** Ends the split where it stands: totals are those known. */
   endEarly(): Promise<void>;

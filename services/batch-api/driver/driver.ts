@@ -2,7 +2,7 @@ import type { JobSpec } from "../../protocol/jobs.ts";
 import { apiKeys, queueLane } from "../../protocol/keys.ts";
 import { isFinal, type EndCause } from "../../protocol/states.ts";
 import type { LiveFacts } from "../jobs/job-service.ts";
-import type { DriverDeps, SplitSource } from "./context.ts";
+import { Unsplittable, type DriverDeps, type SplitSource } from "./context.ts";
 import { beginCompleting, finish } from "./finish.ts";
 import { JobState } from "./job-state.ts";
 import { Deposed, type LaneLease } from "./lane-lease.ts";
@@ -30,10 +30,9 @@ export class Driver {
   readonly #deps: DriverDeps;
   readonly #lease: LaneLease;
   readonly #wake: Wake;
-  readonly #splitter: SplitSource;
+  #splitter: SplitSource;
   #job: RunningJob | undefined;
   #splitAtMs: number;
-  #workAtMs: number;
   #splitOver = false;
   #stepping: ReturnType<SplitSource["step"]> | undefined;
   #failingSinceMs: number | undefined;
@@ -44,7 +43,7 @@ export class Driver {
     this.#lease = lease;
     this.#wake = new Wake(deps.clock);
     this.#splitter = deps.splitterFor(spec);
-    this.#splitAtMs = this.#workAtMs = deps.clock.monotonicMs();
+    this.#splitAtMs = deps.clock.monotonicMs();
   }
 
   /** Undefined until the driver has read what there is. */
@@ -153,20 +152,20 @@ export class Driver {
           { job: this.spec.job, failures, err: error },
           "a step of the driver failed; it is tried again",
         );
-        await clock.sleep(Math.min(50 * 2 ** failures, 5_000), signal);
+        await clock.sleep(backoffMs(failures), signal);
         if (failures > FAILURES_MAX && job.state.record.state !== "completing") cause = internal(error);
       }
-      this.#workAtMs = clock.monotonicMs();
+      job.moved();
       await this.#wake.pause(tickMinMs, tickMs, signal);
     }
   }
 
   async #end(job: RunningJob, cause: EndCause, signal: AbortSignal): Promise<void> {
-    const { tickMinMs, tickMs, clock, say } = this.#deps;
+    const { tickMinMs, tickMs, say } = this.#deps;
     const decided = await beginCompleting(job, cause);
     if (!job.splits.complete) await this.#endSplit();
     await finish(job, decided, async () => {
-      this.#workAtMs = clock.monotonicMs();
+      job.moved();
       await this.#wake.pause(tickMinMs, tickMs, signal);
     });
     say(this.spec, `job ended: ${job.state.record.state}`);
@@ -175,26 +174,40 @@ export class Driver {
   async #endSplit(): Promise<void> {
     this.#splitOver = true;
     await this.#stepping?.catch(() => undefined); // a step that is under way may still write a split file: it counts
-    await this.#splitter.endEarly();
+    await this.#deps.splitterFor(this.spec).endEarly(); // a fresh one, which knows all that is stored
   }
 
   async #split(job: RunningJob, signal: AbortSignal): Promise<void> {
+    let failures = 0;
     try {
       while (!this.#splitOver && !job.splits.complete && !signal.aborted) {
-        this.#stepping = this.#splitter.step();
-        const step = await this.#stepping;
+        try {
+          this.#stepping = this.#splitter.step();
+          if ((await this.#stepping) === "end") break;
+          failures = 0;
+        } catch (error) {
+          if (error instanceof Unsplittable || isOurEnd(error) || failures >= FAILURES_MAX) throw error;
+          failures += 1;
+          await this.#splitAnew(failures, error, signal);
+        }
         this.#splitAtMs = this.#deps.clock.monotonicMs();
         this.#wake.call();
-        if (step === "end") break;
         if (job.splits.batches - job.ledgers.fold.settled > 2_000_000) await this.#deps.clock.sleep(100, signal);
       }
     } catch (error) {
       if (signal.aborted || isOurEnd(error)) return;
       job.splitFailure = error instanceof Error ? error.message : String(error);
-      this.#wake.call();
     } finally {
       this.#splitOver = true;
+      this.#wake.call();
     }
+  }
+
+  async #splitAnew(failures: number, error: unknown, signal: AbortSignal): Promise<void> {
+    this.#deps.log.warn({ job: this.spec.job, failures, err: error }, "a step of the split failed; it is tried again");
+    this.#splitAtMs = this.#deps.clock.monotonicMs();
+    await this.#deps.clock.sleep(backoffMs(failures), signal);
+    this.#splitter = this.#deps.splitterFor(this.spec);
   }
 
   /** Renews the lease three times in each; only while the loops of this driver move and the world answers. */
@@ -204,7 +217,7 @@ export class Driver {
     for (;;) {
       await clock.sleep(leaseMs / 3, signal);
       const nowMs = clock.monotonicMs();
-      const stalled = nowMs - this.#workAtMs > leaseMs || (!this.#splitOver && nowMs - this.#splitAtMs > leaseMs);
+      const stalled = nowMs - job.movedAtMs > leaseMs || (!this.#splitOver && nowMs - this.#splitAtMs > leaseMs);
       if (stalled)
         throw new Stalled(`the driver of job ${this.spec.job} has not moved for ${String(leaseMs / 1000)} s`);
       await this.#probe(nowMs, leaseMs);
@@ -243,6 +256,11 @@ export class Driver {
 
 function isOurEnd(error: unknown): boolean {
   return error instanceof Deposed || (error instanceof Error && error.name === "StoreBroken");
+}
+
+/** At most a third of the laptop's lease, so that a loop that waits does not look like one that stands still. */
+function backoffMs(failures: number): number {
+  return Math.min(50 * 2 ** failures, 1_500);
 }
 
 function internal(error: unknown): EndCause {

@@ -1,7 +1,7 @@
-import type { Dataset } from "../../backends/dataset.ts";
+import { DatasetError, type Dataset } from "../../backends/dataset.ts";
 import type { ObjectStore } from "../../backends/object-store.ts";
 import type { JobSpec } from "../../protocol/jobs.ts";
-import type { SplitSource } from "../driver/context.ts";
+import { Unsplittable, type SplitSource } from "../driver/context.ts";
 import { Splitter, type SplitterOptions } from "./splitter.ts";
 
 /** A splitter as its driver sees it. */
@@ -14,8 +14,10 @@ export function splitSource(
   const splitter = new Splitter({ spec, store, dataset, ...sizes });
   return {
     async step() {
-      const step = await splitter.step();
-      if (step.kind === "no_match") throw new Error(step.message);
+      const step = await splitter.step().catch((error: unknown) => {
+        throw error instanceof DatasetError ? new Unsplittable(error.message, { cause: error }) : error;
+      });
+      if (step.kind === "no_match") throw new Unsplittable(step.message);
       return step.kind === "ended" ? "end" : "more";
     },
     async endEarly() {
