@@ -1,8 +1,6 @@
 import { MemoryStore } from "../../services/backends/object-store.memory.ts";
 import { encodeStored } from "../../services/batch-api/jobs/stored.ts";
-import { readState } from "../../services/batch-api/jobs/state-record.ts";
 import { apiKeys } from "../../services/protocol/keys.ts";
-import { isFinal } from "../../services/protocol/states.ts";
 import { aVersion } from "../support/builders.ts";
 import { MemoryDataset } from "../support/memory-dataset.ts";
 import { Chance } from "./chance.ts";
@@ -11,7 +9,7 @@ import { SimulatedDataset } from "./simulated-dataset.ts";
 import { SimulatedPlatform, SimulatedPool, type Launch } from "./simulated-pool.ts";
 import { SimulatedProcess } from "./simulated-process.ts";
 import { SimulatedLanes, SimulatedQueue } from "./simulated-queue.ts";
-import { startService, type SimulatedService } from "./simulated-service.ts";
+import { NO_LOGS, startService, type SimulatedService } from "./simulated-service.ts";
 import { SimulatedStore } from "./simulated-store.ts";
 import { startWorker } from "./simulated-worker.ts";
 import { UserJob } from "./user-job.ts";
@@ -52,6 +50,13 @@ export class Cluster {
     this.#lanes = new SimulatedLanes(world, this.watch);
     this.#platform = new SimulatedPlatform(world, this.#launch);
     for (let slot = 0; slot < 2; slot += 1) this.#startService(slot);
+  }
+
+  /** What a job service needs that looks at the end of it all from outside. */
+  get outside() {
+    const { world } = this;
+    const clock = new SimulatedProcess(world, { kind: "client", name: "outside" });
+    return { dataset: this.#dataset, logs: NO_LOGS, clock, random: world.pace };
   }
 
   /** Runs until all jobs are final, or something is broken, or it takes too long. */
@@ -143,8 +148,4 @@ export class Cluster {
     for (const service of this.#services) service?.process.wake();
     for (const worker of this.#platform.running()) worker.process.wake();
   }
-}
-
-export async function isFinalIn(store: MemoryStore, job: string): Promise<boolean> {
-  return isFinal((await readState(store, API, job)).state.state);
 }

@@ -27,7 +27,8 @@ export interface SimulatedService {
   readonly jobs: JobService;
 }
 
-const NO_LOGS: LogStore = {
+/** Logs are no part of the truth. */
+export const NO_LOGS: LogStore = {
   append: () => Promise.resolve(),
   read: () => Promise.resolve({ lines: [], cursor: "" }),
   remove: () => Promise.resolve(),
