@@ -10,7 +10,7 @@ const arrows = [...page.matchAll(/^ {2}(\S+) --> (\S+)$/gm)].map(([, from, to]) 
 
 /** First cell to last cell of every row that begins with a word in backticks. */
 const rows = new Map(
-  [...page.matchAll(/^\| `(\w+)` \|(.*)\|$/gm)].map(([, word, rest]) => [word ?? "", rest?.split("|").at(-1) ?? ""]),
+  [...page.matchAll(/^\| `(\w+)` +\|(.*)\|$/gm)].map(([, word, rest]) => [word ?? "", rest?.split("|").at(-1) ?? ""]),
 );
 
 describe("the states of a job", () => {
