@@ -59,6 +59,8 @@ export interface LaptopService {
 }
 
 const LEASE_SECONDS = 5;
+/** A step of the splitter reads up to 64 MiB: over a slow line to S3 that takes many leases. */
+const STALL_MS = 5 * 60_000;
 const WORKER_MAIN = join(import.meta.dirname, "..", "worker", "main.ts");
 const ALLOW_OPTION = "--allow";
 
@@ -123,6 +125,7 @@ async function startOn(
       log: logger,
       tickMs: 100,
       tickMinMs: 8,
+      stallMs: STALL_MS,
     },
     {
       id: realRandom.hex(8),

@@ -60,6 +60,11 @@ export class VirtualClock implements Clock {
     await turn();
   }
 
+  /** Time passes while nobody runs, as for a process that is stopped; who is late wakes at the next `advance`. */
+  jump(milliseconds: number): void {
+    this.now += milliseconds;
+  }
+
   private earliest(): Sleeper | undefined {
     let earliest: Sleeper | undefined;
     for (const sleeper of this.sleepers) {

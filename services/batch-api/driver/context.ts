@@ -35,6 +35,11 @@ export interface DriverDeps {
   readonly tickMs: number;
   /** Shortest pause between two looks, however often it is woken. */
   readonly tickMinMs: number;
+  /**
+   * How long a loop may take for one step before the process ends for another replica's sake, milliseconds; default a
+   * lease. Longer where there is no other one: a slow source is no reason to end the only service.
+   */
+  readonly stallMs?: number;
 }
 
 export interface DriverLog {

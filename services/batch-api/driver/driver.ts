@@ -11,7 +11,7 @@ import { RunningJob } from "./running-job.ts";
 import { tick } from "./tick.ts";
 import { Wake } from "./wake.ts";
 
-/** A loop of this process has not moved for a lease, while its beat would have gone on: the process must end. */
+/** A loop of this process has not moved for so long, while its beat would have gone on: the process must end. */
 export class Stalled extends Error {
   override readonly name = "Stalled";
 }
@@ -214,12 +214,19 @@ export class Driver {
   async #beat(job: RunningJob, signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
     const { leaseMs } = job;
+    const { stallMs = leaseMs } = this.#deps;
     for (;;) {
+      const sleptAtMs = clock.monotonicMs();
       await clock.sleep(leaseMs / 3, signal);
       const nowMs = clock.monotonicMs();
-      const stalled = nowMs - job.movedAtMs > leaseMs || (!this.#splitOver && nowMs - this.#splitAtMs > leaseMs);
+      // Far too long a sleep: the whole process stood still, no loop of it alone. The write below tells who owns the lane now.
+      if (nowMs - sleptAtMs > leaseMs) {
+        job.moved();
+        this.#splitAtMs = nowMs;
+      }
+      const stalled = nowMs - job.movedAtMs > stallMs || (!this.#splitOver && nowMs - this.#splitAtMs > stallMs);
       if (stalled)
-        throw new Stalled(`the driver of job ${this.spec.job} has not moved for ${String(leaseMs / 1000)} s`);
+        throw new Stalled(`the driver of job ${this.spec.job} has not moved for ${String(stallMs / 1000)} s`);
       await this.#probe(nowMs, leaseMs);
       const beat = this.#lease.record.beat + 1;
       job.beats.written(beat, clock.monotonicMs());

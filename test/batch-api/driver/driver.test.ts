@@ -78,6 +78,20 @@ describe("a driver", () => {
     expect(await bench.drive(600)).toMatchObject({ name: "Stalled" });
   });
 
+  it("is not taken for stalled when its whole process was frozen for longer than a lease", async () => {
+    const bench = await aSettledJob();
+    let frozen = false;
+    bench.world.before = async (call) => {
+      if (frozen || !call.startsWith(`put ${KEYS.cut}`)) return;
+      frozen = true;
+      bench.world.clock.jump(90_000);
+      await bench.world.clock.sleep(1_000); // who is late wakes first
+    };
+
+    expect(await bench.drive(600)).toBeUndefined();
+    expect((await bench.state()).state).toBe("completed_with_failures");
+  });
+
   it("frees its lane when the job lives on another one", async () => {
     const bench = await aSettledJob();
     await bench.world.memory.swap(
