@@ -77,7 +77,7 @@ const WORDS = {
 } as const satisfies Record<InputKind, string>;
 
 const MEANINGS = {
-  items: "each is an item",
+  items: "each is a text or a JSON value",
   files: "each file is an item",
   lines: "each line is an item",
 } as const satisfies Record<InputKind, string>;

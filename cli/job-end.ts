@@ -49,9 +49,9 @@ async function firstErrors(client: Client, job: Job): Promise<readonly string[]>
   const lines: string[] = [];
   const enough = new AbortController();
   for await (const line of client.lines(`${pathOfJob(job)}/errors`, { signal: enough.signal })) {
-    const { index, batch, attempts, cause, error } = JSON.parse(line) as ErrorRow;
+    const { index, batch, attempts, error } = JSON.parse(line) as ErrorRow;
     const where = `  item ${counted(index)} (batch ${counted(batch)}, ${countOf(attempts, "attempt")})`;
-    lines.push(`${where}: ${cause}: ${error.replaceAll("\n", " ").slice(0, ERROR_CHARACTERS_MAX)}`);
+    lines.push(`${where}: ${error.replaceAll("\n", " ").slice(0, ERROR_CHARACTERS_MAX)}`);
     if (lines.length === ERRORS_SHOWN) break;
   }
   enough.abort();

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { CLI_EXIT } from "../../services/protocol/exit-codes.ts";
 import { isFinal } from "../../services/protocol/states.ts";
-import { counted } from "../amounts.ts";
+import { countOf } from "../amounts.ts";
 import type { Cli } from "../cli.ts";
 import type { CommonOptions } from "../common-options.ts";
 import { connectToRead } from "../connection.ts";
@@ -27,8 +27,7 @@ export async function results(cli: Cli, names: readonly string[], options: Resul
       follow: options.follow === true && connection.kind === "service",
     };
     const rows = await writeResults(cli, connection.client, job, to === "-" ? to : resolve(cli.folder, to), wanted);
-    if (to !== "-")
-      cli.err.write(`${counted(rows)} ${options.failed === true ? "failed items" : "results"} in ${to}\n`);
+    if (to !== "-") cli.err.write(`${countOf(rows, options.failed === true ? "failed item" : "result")} in ${to}\n`);
     if (!isFinal(job.state) && options.follow !== true) {
       cli.err.write(
         `job ${job.job_id} is ${job.state}: this is what its settled beginning has; --follow waits for all\n`,

@@ -1,6 +1,7 @@
 /** `millrace run`: the whole of Millrace for one job. */
 import { resolve } from "node:path";
 import { CLI_EXIT } from "../../services/protocol/exit-codes.ts";
+import { countOf } from "../amounts.ts";
 import type { Job } from "../bar.ts";
 import { CliError } from "../cli-error.ts";
 import type { Cli } from "../cli.ts";
@@ -96,7 +97,7 @@ async function hand(cli: Cli, client: Client, job: Job, options: RunOptions): Pr
   if (options.results !== undefined && options.results !== "-") {
     const path = resolve(cli.folder, options.results);
     const rows = await writeResults(cli, client, job, path);
-    cli.err.write(`${String(rows)} results in ${options.results}\n`);
+    cli.err.write(`${countOf(rows, "result")} in ${options.results}\n`);
   } else if (options.results === "-" || (!json && !cli.out.isTerminal)) await writeResults(cli, client, job, "-");
   else if (!json) await previewResults(cli, client, job);
 }

@@ -3,6 +3,7 @@ import { CliError } from "../cli-error.ts";
 import type { Cli } from "../cli.ts";
 import type { Client } from "../client.ts";
 import type { CommonOptions } from "../common-options.ts";
+import { LIMITS } from "../../services/protocol/limits.ts";
 import { CLI_EXIT } from "../../services/protocol/exit-codes.ts";
 import { connect } from "../connection.ts";
 import { jobsPath } from "../job-address.ts";
@@ -23,6 +24,7 @@ export async function submit(
   inputs: readonly string[],
   options: SubmitOptions,
 ): Promise<number> {
+  if (options.idempotencyKey !== undefined) checkKey(options.idempotencyKey);
   const body = await bodyOf(cli, inputs, options);
   const { client } = await connect(cli, options);
   if (options.dryRun === true) return dryRun(cli, client, api, body, options);
@@ -35,6 +37,13 @@ export async function submit(
     cli.err.write(`submitted to ${job.api}; \`millrace watch ${job.job_id}\` shows how it goes\n`);
   }
   return CLI_EXIT.ok;
+}
+
+/** Header values are ASCII; what the service takes is narrower. */
+function checkKey(key: string): void {
+  const most = LIMITS.idempotencyKeyCharactersMax;
+  if (key.length <= most && /^[\x21-\x7e]+$/.test(key)) return;
+  throw new CliError(`--idempotency-key: give 1 to ${String(most)} printable ASCII characters without blanks`);
 }
 
 async function bodyOf(cli: Cli, inputs: readonly string[], options: SubmitOptions): Promise<Buffer> {

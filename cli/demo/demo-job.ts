@@ -1,45 +1,30 @@
 /** `npm run demo`, step by step. */
 import { mkdir, readdir, rm } from "node:fs/promises";
-import { join, relative } from "node:path";
-import { openFileStore, type FileStore } from "../../services/backends/object-store.files.ts";
-import { readProcessFile, isAlive, type ProcessIdentity } from "../../services/backends/process-files.ts";
-import { verifyJob } from "../../services/batch-api/jobs/verify/verify.ts";
+import { join } from "node:path";
+import { openFileStore } from "../../services/backends/object-store.files.ts";
+import { readProcessFile, isAlive } from "../../services/backends/process-files.ts";
 import { CLI_EXIT } from "../../services/protocol/exit-codes.ts";
-import { jobKeys } from "../../services/protocol/keys.ts";
-import type { Manifest } from "../../services/protocol/jobs.ts";
-import { counted, countOf } from "../amounts.ts";
+import { countOf } from "../amounts.ts";
 import type { Job } from "../bar.ts";
 import { CliError } from "../cli-error.ts";
 import type { Cli } from "../cli.ts";
 import { Client } from "../client.ts";
 import { submitJob } from "../commands/submit.ts";
-import { pathOfJob } from "../job-address.ts";
 import { exitCodeOfJob, tellEnd } from "../job-end.ts";
-import { paintFor, type Paint } from "../paint.ts";
+import { paintFor } from "../paint.ts";
 import { deployProject, readProject } from "../project.ts";
 import { findService } from "../service-file.ts";
 import { startServing } from "../serving.ts";
 import { displayFor, watchToEnd, type JobDisplay } from "../watching.ts";
 import { demoFiles } from "./demo-files.ts";
-import { killOne, settledBy, workersOnFile, type Killed } from "./killed-worker.ts";
-import { TypeSummary } from "./type-summary.ts";
+import { killedWords, shown, tellKilled, tellNext, tellResults, type Stage } from "./demo-telling.ts";
+import { killOne, workersOnFile, type Killed } from "./killed-worker.ts";
 
 const WORKERS = 2;
 /** Small, so that the kill comes in the middle of many. */
 const BATCH_SIZE = 32;
 /** What is slow to make stays from one demo to the next. */
 const KEPT = ["environments", "cache"];
-
-interface Stage {
-  readonly cli: Cli;
-  readonly root: string;
-  readonly say: (line?: string) => void;
-  readonly paint: Paint;
-  readonly client: Client;
-  readonly store: FileStore;
-  /** All workers that were ever seen, to look for them at the end. */
-  readonly seen: Map<string, ProcessIdentity>;
-}
 
 /** Runs the demo in a clone of the repository. `given`: a folder whose files are classified in place of node_modules'. */
 export async function demo(cli: Cli, repository: string, given: string | undefined): Promise<number> {
@@ -119,7 +104,7 @@ async function watched(stage: Stage, job: Job, interrupted: AbortSignal) {
         return;
       killing = killOne(root, store, job, cli.clock, ended.signal);
       void killing.then((killed) => {
-        if (killed !== undefined) display.say(killedWords(killed));
+        for (const line of killed === undefined ? [] : killedWords(killed)) display.say(line);
       });
     },
   };
@@ -135,63 +120,6 @@ async function seeWorkers({ root, seen }: Stage): Promise<void> {
     if (found !== undefined) seen.set(worker, found.worker);
     for (const handler of found?.handlers ?? []) seen.set(`${worker} handler ${String(handler.pid)}`, handler);
   }
-}
-
-function killedWords({ worker, pid, held, replacement }: Killed): string {
-  const gone = `Killed worker ${worker} (pid ${String(pid)}) with SIGKILL, on purpose: it held ${countOf(held.length, "unsettled batch", "unsettled batches")}, which went back to the queue`;
-  if (replacement === undefined) return `${gone}; the job ended before its replacement was ready`;
-  return `${gone}; its replacement ${replacement.worker} was ready ${replacement.readySeconds.toFixed(2)} s later`;
-}
-
-async function tellKilled({ store, say }: Stage, job: Job, { held }: Killed): Promise<void> {
-  if (held.length === 0) return;
-  const workers = await settledBy(store, job, held);
-  say(`What the killed worker held (batch ${held.join(", ")}) was settled by ${workers.join(" and ")}`);
-}
-
-/** The table, the misnamed, and the proof. True when nothing is lost, twice or broken. */
-async function tellResults({ client, store, say, paint }: Stage, job: Job): Promise<boolean> {
-  const summary = new TypeSummary(job.items.total);
-  for await (const line of client.lines(`${pathOfJob(job)}/results`)) summary.addResult(line);
-  for await (const line of client.lines(`${pathOfJob(job)}/errors`)) summary.addFailed(line);
-  say();
-  for (const line of summary.table(paint)) say(line);
-  say();
-  const { files, example } = summary.misnamed;
-  say(
-    `${countOf(files, "file is not what its name says", "files are not what their names say")}${example === undefined ? "" : ", for example"}`,
-  );
-  if (example !== undefined)
-    say(`  ${example.path}: in it is ${example.label} (${(example.score * 100).toFixed(1)} % sure)`);
-  if (summary.unreadable > 0) say(`${countOf(summary.unreadable, "file")} could not be read`);
-  const manifest = await store.get(jobKeys(job.api, job.job_id).manifest);
-  if (manifest === undefined)
-    throw new CliError(`job ${job.job_id} has no manifest; run millrace verify`, CLI_EXIT.failed);
-  const { counts } = JSON.parse(manifest.bytes.toString()) as Manifest;
-  const { lost, twice } = summary.faults;
-  const whole = counts.items_succeeded + counts.items_failed === counts.items && lost + twice === 0;
-  const sum = `${counted(counts.items_succeeded)} succeeded + ${counted(counts.items_failed)} failed = ${counted(counts.items_succeeded + counts.items_failed)} of ${counted(counts.items)}`;
-  say(
-    `${paint(whole ? "green" : "red", `${sum}, ${counted(lost)} lost, ${counted(twice)} twice`)} (from the manifest and each row)`,
-  );
-  const report = await verifyJob(store, job.api, job.job_id);
-  const holds = report.checks.filter(({ result }) => result === "holds").length;
-  say(`verify: ${counted(holds)} of ${countOf(report.checks.length, "check")} hold on the stored objects`);
-  return whole && report.sound;
-}
-
-function tellNext(stage: Stage, job: Job): void {
-  const { say, root, paint } = stage;
-  const where = shown(stage, root);
-  const command = (words: string) => paint("bold", `  npm run -s millrace -- ${words} --root ${where}`);
-  say();
-  say(`Results and logs are kept in ${where} until the next demo. Look at them:`);
-  say(command(`results ${job.job_id}`));
-  say(command(`logs ${job.job_id}`));
-  say(command(`verify ${job.job_id}`));
-  say("Then run it on your own files, and see all of it:");
-  say(paint("bold", "  npm run demo -- FOLDER"));
-  say(paint("bold", "  npm run -s millrace -- --help"));
 }
 
 /** True when every process of the demo has ended. */
@@ -211,9 +139,4 @@ async function emptyRoot(root: string): Promise<void> {
   for (const name of await readdir(root)) {
     if (!KEPT.includes(name)) await rm(join(root, name), { recursive: true, force: true });
   }
-}
-
-function shown({ cli }: Stage, path: string): string {
-  const short = relative(cli.folder, path);
-  return short.startsWith("..") ? path : short;
 }
