@@ -94,7 +94,10 @@ const SEND_CHUNK = 4096;
 export function decide(facts: DriverFacts): readonly DriverAction[] {
   const cause = endOf(facts);
   if (cause !== undefined) return [{ kind: "complete", cause }];
-  return [...verdictsOf(facts), ...poolOf(facts), ...sendsOf(facts), ...resendsOf(facts)];
+  const verdicts = verdictsOf(facts);
+  // A verdict changes which attempt is due: what is sent again waits for the look after it.
+  const resends = verdicts.length > 0 ? [] : resendsOf(facts);
+  return [...verdicts, ...poolOf(facts), ...sendsOf(facts), ...resends];
 }
 
 /** Why the work ends now, if it does. A stop or a timeout that comes after the last batch closes the completion hook. */

@@ -97,4 +97,14 @@ describe("the suspicion that a batch was lost", () => {
       { kind: "resend", batch: 4, attempt: 2, alone: true },
     ]);
   });
+
+  it("waits while the batch's attempt is being judged: the judged attempt would be dropped by who gets it", () => {
+    const dead = (worker: string) => aWorkerFact({ worker, fresh: false, open: new Map([[4, 1]]) });
+    const facts = someFacts({ fold: allBut4, workerFacts: [dead("a"), dead("b")], ...polled(2 * LEASE_MS) });
+
+    const kinds = decide(facts).map(({ kind }) => kind);
+
+    expect(kinds).toContain("verdict");
+    expect(kinds).not.toContain("resend");
+  });
 });
