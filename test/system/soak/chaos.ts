@@ -63,7 +63,7 @@ export class Chaos {
   readonly #options: ChaosOptions;
   readonly #random: () => number;
   readonly #thaws = new Set<Promise<void>>();
-  readonly #frozen = new Set<number>();
+  readonly #frozen = new Map<number, Deed>();
   #seen = { pid: 0, progress: 0 };
 
   constructor(options: ChaosOptions) {
@@ -74,8 +74,11 @@ export class Chaos {
   /** Goes on until the deadline (of `now`), then wakes what is frozen. */
   async rage(deadline: number): Promise<void> {
     const { now } = this.#options;
-    while (now() < deadline) {
+    const longAt = now() + (deadline - now()) / 3;
+    for (let frozeLong = false; now() < deadline;) {
       await sleep(this.#between(PAUSE_MS));
+      // once for certain: a service that sleeps through its own leases
+      if (!frozeLong && now() > longAt) frozeLong = this.#strike("service", "long freeze", 0, LONG_FREEZE_MS[1]);
       const target = this.#pick(TARGETS);
       const deed = this.#pick(DEEDS);
       const choice = this.#random();
@@ -85,18 +88,23 @@ export class Chaos {
     await Promise.all(this.#thaws);
   }
 
-  #strike(target: Target, deed: Deed, choice: number, frozenMs: number): void {
-    const pids = this.#pidsOf(target).filter((pid) => !this.#frozen.has(pid) || deed === "kill");
+  /** False: nobody was there to be struck. */
+  #strike(target: Target, deed: Deed, choice: number, frozenMs: number): boolean {
+    const pids = this.#pidsOf(target).filter((pid) => {
+      const asleep = this.#frozen.get(pid);
+      return asleep === undefined || (asleep === "freeze" && deed === "kill");
+    });
     const pid = pids[Math.floor(choice * pids.length)];
-    if (pid === undefined) return; // none of that kind lives just now
+    if (pid === undefined) return false; // none of that kind lives just now
     const signal = deed === "kill" ? "SIGKILL" : deed === "terminate" ? "SIGTERM" : "SIGSTOP";
-    if (!send(pid, signal)) return;
+    if (!send(pid, signal)) return false;
     this.events.push({ at: this.#options.now(), target, deed, pid, frozenMs: Math.round(frozenMs) });
-    if (signal === "SIGSTOP") this.#thawLater(pid, frozenMs);
+    if (signal === "SIGSTOP") this.#thawLater(pid, deed, frozenMs);
+    return true;
   }
 
-  #thawLater(pid: number, milliseconds: number): void {
-    this.#frozen.add(pid);
+  #thawLater(pid: number, deed: Deed, milliseconds: number): void {
+    this.#frozen.set(pid, deed);
     const thaw = sleep(milliseconds).then(() => {
       this.#frozen.delete(pid);
       this.#thaws.delete(thaw);
