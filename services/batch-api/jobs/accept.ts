@@ -44,8 +44,15 @@ export async function accept(
   const version = await currentVersion(store, api);
   const draft = await prepare(deps, version, submission);
   const claim = await claimKey(store, api, options, mine, "write");
-  const fields = { version: version.version, accepted_at: now, warnings: options.warnings ?? [] };
+  const fields = { version: version.version, accepted_at: now, warnings: warningsOf(submission, options) };
   return completed(store, await writeJob(store, api, claim, { ...draft, ...fields }, submission));
+}
+
+/** What was asked for and is not done, so that nobody waits for it. */
+function warningsOf({ deadLetterQueue }: Submission, { warnings = [] }: SubmitOptions): readonly string[] {
+  if (deadLetterQueue === null) return warnings;
+  const unsent = "sqs_dead_letter_queue: nothing is sent to it by this service; failed items stand under errors";
+  return [...warnings, unsent];
 }
 
 type Draft = Omit<JobSpec, "format" | "job" | "api" | "submission">;

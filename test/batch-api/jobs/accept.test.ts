@@ -135,5 +135,6 @@ describe("accept", () => {
     const { spec } = await jobs.submit("digits", aSubmission({ deadLetterQueue }), ANN);
 
     expect(spec).toMatchObject({ attempts: 2, isolate: false, dead_letter_queue: { max_receive_count: 2 } });
+    expect(spec.warnings).toEqual([expect.stringContaining("nothing is sent to it")]);
   });
 });
