@@ -40,6 +40,7 @@ export class JobState {
    */
   async write(change: (record: StateRecord) => StateChange | undefined): Promise<StateRecord> {
     for (;;) {
+      this.#judge(); // also what was read at first: a newer driver may have written before that
       const wanted = change(this.#stored.state);
       if (wanted === undefined) return this.#stored.state;
       const lane = this.#owner;
@@ -49,8 +50,8 @@ export class JobState {
         return swapped.state;
       }
       this.#stored = await readState(this.#store, this.#api, this.#job);
-      // An earlier write of ours that failed, as far as we could tell, may have landed: this change goes on top of it.
-      if (!this.#isOurs) await this.#judge();
+      // Found ours: an earlier write that failed, as far as we could tell, had landed; this change goes on top of it.
+      if (!this.#isOurs && (await this.livesElsewhere())) throw new Deposed(`job ${this.#job} has another lane`);
     }
   }
 
@@ -68,12 +69,14 @@ export class JobState {
     return lane?.lane === number && lane.epoch === epoch && lane.term === term;
   }
 
-  async #judge(): Promise<void> {
+  /** Throws when the record says that this driver has no say any more. */
+  #judge(): void {
+    if (this.#isOurs) return;
     const { state, lane } = this.#stored.state;
     if (isFinal(state)) throw new Deposed(`job ${this.#job} is final already: ${state}`);
-    if (lane?.lane === this.#owner.lane && lane.epoch === this.#owner.epoch && lane.term > this.#owner.term) {
+    // A lane's terms rise through all of its epochs.
+    if (lane?.lane === this.#owner.lane && lane.term > this.#owner.term) {
       throw new Deposed(`job ${this.#job} has a newer driver`);
     }
-    if (await this.livesElsewhere()) throw new Deposed(`job ${this.#job} has another lane`);
   }
 }

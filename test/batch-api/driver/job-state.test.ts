@@ -45,6 +45,16 @@ describe("a driver's hand on its job's state", () => {
     expect(record).toMatchObject({ state: "running", sent_through: 64, message: "sent 64", lane: { term: 4 } });
   });
 
+  it("writes nothing over a newer driver whose name stood there when it first looked", async () => {
+    const world = new WatchedWorld();
+    await (await stateOf(world, 0, 2, 4)).write(() => ({ state: "running" }));
+    const older = await stateOf(world, 0, 2, 3);
+
+    await expect(older.write(() => ({ sent_through: 0 }))).rejects.toThrow(Deposed);
+
+    expect((await stateOf(world, 0, 2, 4)).record).toMatchObject({ lane: { term: 4 }, writes: 1 });
+  });
+
   it("writes nothing when the newer record leaves nothing to do", async () => {
     const world = new WatchedWorld();
     const ours = await stateOf(world, 0, 2, 4);
