@@ -1,7 +1,7 @@
 /** A running job in one or two lines. Pure: from what the service says to text. */
 import type { jobToWire } from "../services/batch-api/routes/job-wire.ts";
 import { isFinal, type JobState } from "../services/protocol/states.ts";
-import { about, counted, percent, rate } from "./amounts.ts";
+import { about, counted, countOf, percent, rate } from "./amounts.ts";
 import { visible, type Colour, type Paint } from "./paint.ts";
 
 /** A job as the service answers it. */
@@ -77,7 +77,7 @@ function figuresOf(job: Job, paint: Paint): readonly Figure[] {
   ];
   if (job.rate_items_per_second > 0) figures.push({ text: rate(job.rate_items_per_second), rank: 4 });
   if (workers.asked > 0) figures.push({ text: unready ? paint("yellow", words) : words, rank: 5 });
-  if (workers.lost > 0) figures.push({ text: paint("red", `${counted(workers.lost)} lost`), rank: 7 });
+  if (workers.lost > 0) figures.push({ text: paint("red", `${countOf(workers.lost, "worker")} lost`), rank: 7 });
   const left = job.estimated_seconds_left;
   if (left !== null && left > 0) figures.push({ text: `${about(left)} left`, rank: 3 });
   return figures;

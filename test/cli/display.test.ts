@@ -48,7 +48,7 @@ describe("the bar", () => {
     const [line = ""] = barLines(aJobOnWire({ items, workers }), 140, paint);
 
     expect(line).toContain("\x1b[31m1 failed\x1b[39m");
-    expect(visible(line)).toContain("1/2 workers  1 lost");
+    expect(visible(line)).toContain("1/2 workers  1 worker lost");
   });
 
   it("is one plain line where there is no terminal", () => {
