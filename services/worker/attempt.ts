@@ -59,6 +59,19 @@ function reindexed(
 export function unreadable(message: BatchMessage, error: unknown): AttemptEnd {
   const cause = inputCause(error);
   if (cause === undefined) throw error;
+  return wholeBatchFailed(message, cause, (error as Error).message);
+}
+
+/** Handler processes end while they take the batch in, time after time. */
+export function neverBegun(message: BatchMessage): AttemptEnd {
+  const error =
+    "handler processes ended while they read this batch, each time, before they could begin it: it may be too large for " +
+    "the memory; give a smaller batch_size";
+  return wholeBatchFailed(message, "killed", error);
+}
+
+/** No item was looked at, so that each one is said to lie somewhere in its span. */
+function wholeBatchFailed(message: BatchMessage, cause: string, error: string): AttemptEnd {
   const { spans, items } = message.pointer;
   const places = spans.flatMap(({ start, end, items: count }, uri) => {
     return Array.from({ length: count }, () => [uri, start, end] as const);
@@ -67,7 +80,7 @@ export function unreadable(message: BatchMessage, error: unknown): AttemptEnd {
     batch: message.batch,
     attempt: message.attempt,
     cause,
-    error: (error as Error).message,
+    error,
     traceback: "",
     items: places.map((place, index) => [message.first_item + index, ...place] as const),
     uris: spans.map(({ uri }) => uri),

@@ -10,6 +10,8 @@ export interface HeldBatch {
   /** Runs with nothing beside it, after a durable started line. */
   readonly alone: boolean;
   begun: boolean;
+  /** How many handler processes ended with it in their pipe before they began it. */
+  unbegun: number;
   /** What is read together with it; see PayloadReader. */
   group?: ReadGroup;
 }
@@ -23,7 +25,7 @@ export class Hand {
   #changed = false;
 
   take(delivery: Delivery & { readonly message: BatchMessage }, alone: boolean): HeldBatch {
-    const held = { message: delivery.message, receipt: delivery.receipt, alone, begun: false };
+    const held = { message: delivery.message, receipt: delivery.receipt, alone, begun: false, unbegun: 0 };
     this.#held.set(held.receipt, held);
     this.#batches.add(held.message.batch);
     this.#waiting.push(held);

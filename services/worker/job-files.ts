@@ -1,7 +1,7 @@
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { environmentPython } from "../backends/environments.venv.ts";
+import { environmentPython } from "../backends/environment-python.ts";
 import type { ObjectStore } from "../backends/object-store.ts";
-import { unpackOnce } from "../backends/project-archive.ts";
 import type { ApiVersion, JobSpec } from "../protocol/jobs.ts";
 import { apiKeys, jobKeys } from "../protocol/keys.ts";
 import type { SplitEnd } from "../protocol/pointers.ts";
@@ -25,7 +25,7 @@ export async function loadJob(store: ObjectStore, config: WorkerConfig, systemPy
   const spec = await readJson<JobSpec>(store, jobKeys(api, job).spec);
   const version = await readJson<ApiVersion>(store, apiKeys(api).version(spec.version));
   const projects = join(config.scratch, "projects");
-  const project = await unpackOnce(projects, version.project, await archiveOf(store, api, version.project));
+  const project = await unpacked(store, projects, api, version.project);
   const { environment } = version;
   const python = environment === null ? systemPython : environmentPython(config.root, environment);
   const end = await store.get(jobKeys(api, job).splitEnd);
@@ -64,10 +64,21 @@ function jobSpecOf(spec: JobSpec, splitEnd: SplitEnd | undefined): Record<string
   };
 }
 
-async function archiveOf(store: ObjectStore, api: string, sha256: string): Promise<Buffer> {
+/** The project's folder. Most workers find it there: what reads archives is loaded only when it is not. */
+async function unpacked(store: ObjectStore, folder: string, api: string, sha256: string): Promise<string> {
+  const there = join(folder, sha256);
+  if (await isFolder(there)) return there;
   const found = await store.get(apiKeys(api).project(sha256));
   if (found === undefined) throw new Error(`the project archive ${sha256} of API ${api} is gone from the store`);
-  return found.bytes;
+  const { unpackOnce } = await import("../backends/project-archive.ts");
+  return unpackOnce(folder, sha256, found.bytes);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (facts) => facts.isDirectory(),
+    () => false, // it is made below
+  );
 }
 
 async function readJson<T>(store: ObjectStore, key: string): Promise<T> {

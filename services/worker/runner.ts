@@ -1,9 +1,9 @@
-import type { AttemptResult } from "./attempt.ts";
+import { neverBegun, type AttemptResult } from "./attempt.ts";
 import type { WorkerDeps } from "./context.ts";
 import type { Hand, HeldBatch } from "./hand.ts";
 import { HandlerStartFailed, type Handler, type Ready } from "./handlers/handler.ts";
 import type { PayloadReader } from "./payload-reader.ts";
-import type { Settler } from "./settler.ts";
+import type { AttemptEnd, Settler } from "./settler.ts";
 import { Slot } from "./slot.ts";
 
 export interface RunnerParts {
@@ -25,6 +25,8 @@ const LONG_BATCH_MS = 5_000;
 const LOOK_MS = 100;
 /** Starts of a handler in a row that came to nothing. */
 const STARTS_MAX = 3;
+/** Handler processes that may end before they begin a batch, all but the first with nothing else in their pipe. */
+const UNBEGUN_MAX = 4;
 
 /** Keeps the handler processes busy: fills their pipes from the hand, settles what comes out, replaces those that die. */
 export class Runner {
@@ -154,7 +156,7 @@ export class Runner {
     for (let held = hand.peek(); held !== undefined; held = hand.peek()) {
       if (this.#aloneRuns || (held.alone && this.#running.size > 0)) return;
       const slot = this.#slotWithRoom();
-      if (slot === undefined) break;
+      if (slot === undefined || (held.unbegun > 0 && slot.depth > 0)) break;
       const may = this.#parts.mayStart();
       if (!(typeof may === "boolean" ? may : await may)) break;
       if (this.#stopped) return;
@@ -205,12 +207,23 @@ export class Runner {
   }
 
   #onResult(held: HeldBatch, result: AttemptResult): void {
-    const { hand, settler, onSettled } = this.#parts;
-    if ("kind" in result || (this.#stopped && result.line.cause === "aborted")) {
+    const { hand } = this.#parts;
+    if ("kind" in result) {
+      if (held.begun && !this.#stopped) held.unbegun += 1;
+      if (held.unbegun < UNBEGUN_MAX) hand.putBack(held);
+      else this.#settle(held, neverBegun(held.message));
+      return;
+    }
+    if (this.#stopped && result.line.cause === "aborted") {
       hand.putBack(held);
       return;
     }
     this.#startsFailed = 0;
+    this.#settle(held, result);
+  }
+
+  #settle(held: HeldBatch, result: AttemptEnd): void {
+    const { hand, settler, onSettled } = this.#parts;
     const ms = result.line.seconds * 1000;
     this.#meanMs = this.#meanMs === undefined ? ms : this.#meanMs * 0.9 + ms * 0.1;
     settler.settle(result, held.receipt, () => {

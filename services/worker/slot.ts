@@ -26,7 +26,8 @@ export class Slot {
 
   /** False from when the handler begins nothing any more until another one is in its place. */
   get takesMore(): boolean {
-    return this.handler !== undefined && this.handler !== this.#spent;
+    const solo = (this.#inFlight[0]?.unbegun ?? 0) > 0; // it is under suspicion: nobody else may be to blame
+    return this.handler !== undefined && this.handler !== this.#spent && !solo;
   }
 
   /** How long the first batch in the pipe has been with the handler, milliseconds; 0 without one, or while it is read. */

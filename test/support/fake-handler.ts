@@ -75,6 +75,14 @@ export class FakeHandler implements Handler {
     this.#end();
   }
 
+  /** Its process ends before it has begun anything of what is in its pipe. */
+  dieUnbegun(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    for (const call of this.#pipe.splice(0)) call.answer({ kind: "not_begun" });
+    this.#end();
+  }
+
   close(): Promise<void> {
     this.isClosed = true;
     this.die("aborted");

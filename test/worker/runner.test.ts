@@ -90,6 +90,30 @@ describe("the runner", () => {
     expect(bench.broken).toEqual([]);
   });
 
+  it("fails a batch that no handler lives to begin, and charges no neighbour for it", async () => {
+    const bench = await RunnerBench.started();
+    await bench.take([0, 1, 2]);
+    await bench.answer(100);
+    expect(bench.handler.inPipe).toEqual([1, 2]);
+
+    bench.handler.dieUnbegun();
+    await bench.settle();
+    expect(bench.handler.depth).toBe(1); // from now on each of the two goes with nobody beside it
+    if (bench.handler.inPipe[0] === 2) await bench.answer();
+    for (let deaths = 2; deaths <= 4; deaths += 1) {
+      expect(bench.handler.inPipe).toEqual([1]);
+      bench.handler.dieUnbegun();
+      await bench.settle();
+    }
+
+    const ends = (await outcomes(bench)).map(({ batch, result, cause }) => [batch, result, cause]);
+    expect(ends).toEqual([
+      [0, "all", undefined],
+      [2, "all", undefined],
+      [1, "none", "killed"],
+    ]);
+  });
+
   it("runs what was put back before what waits, and nothing twice", async () => {
     const bench = await RunnerBench.started();
     await bench.take([0, 1, 2, 3, 4, 5, 6]);

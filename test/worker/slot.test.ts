@@ -10,6 +10,7 @@ const HELD: HeldBatch = {
   receipt: "r",
   alone: false,
   begun: false,
+  unbegun: 0,
 };
 const PAYLOAD: Payload = { array: Buffer.from("[]"), items: () => [] };
 
