@@ -2,7 +2,7 @@ import { CLI_EXIT } from "../../services/protocol/exit-codes.ts";
 import type { Cli } from "../cli.ts";
 import type { CommonOptions } from "../common-options.ts";
 import { connect } from "../connection.ts";
-import { paintFor } from "../paint.ts";
+import { withElapsed } from "../elapsed.ts";
 import { deployProject, readProject } from "../project.ts";
 
 export interface DeployOptions extends CommonOptions {
@@ -13,10 +13,7 @@ export interface DeployOptions extends CommonOptions {
 export async function deploy(cli: Cli, folder: string, options: DeployOptions): Promise<number> {
   const project = await readProject(cli, folder, options.api);
   const { client } = await connect(cli, options);
-  const paint = paintFor(cli.err, cli.environment);
-  const deployed = await deployProject(client, project, (sentence) => {
-    cli.err.write(`${paint("dim", sentence)}\n`);
-  });
+  const deployed = await withElapsed(cli, cli.err, (say) => deployProject(client, project, say));
   if (options.output === "json") cli.out.write(`${JSON.stringify(deployed, undefined, 2)}\n`);
   else cli.out.write(`${deployed.change} ${deployed.api.name} (version ${deployed.api.version})\n`);
   return CLI_EXIT.ok;

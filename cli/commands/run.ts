@@ -8,8 +8,8 @@ import type { Cli } from "../cli.ts";
 import { Client } from "../client.ts";
 import type { CommonOptions } from "../common-options.ts";
 import { connect, rootOf } from "../connection.ts";
+import { withElapsed } from "../elapsed.ts";
 import { exitCodeOfJob, tellEnd } from "../job-end.ts";
-import { paintFor } from "../paint.ts";
 import { deployProject, readProject, type Project } from "../project.ts";
 import { previewResults, writeResults } from "../result-rows.ts";
 import { findService } from "../service-file.ts";
@@ -63,10 +63,7 @@ interface Wanted {
 
 async function runOn(cli: Cli, helper: Helper, { project, submission, options, interrupted }: Wanted): Promise<number> {
   const { client } = helper;
-  const paint = paintFor(cli.err, cli.environment);
-  await deployProject(client, project, (sentence) => {
-    cli.err.write(`${paint("dim", sentence)}\n`);
-  });
+  await withElapsed(cli, cli.err, (say) => deployProject(client, project, say));
   if (interrupted.aborted) return CLI_EXIT.detached;
   const job = await submitJob(cli, client, project.name, submission.body);
   cli.err.write(`job ${job.job_id} of ${job.api}\n`);

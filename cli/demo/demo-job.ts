@@ -10,6 +10,7 @@ import { CliError } from "../cli-error.ts";
 import type { Cli } from "../cli.ts";
 import { Client } from "../client.ts";
 import { submitJob } from "../commands/submit.ts";
+import { withElapsed } from "../elapsed.ts";
 import { exitCodeOfJob, tellEnd } from "../job-end.ts";
 import { paintFor } from "../paint.ts";
 import { deployProject, readProject } from "../project.ts";
@@ -67,11 +68,9 @@ async function play(
   { paths, what }: { readonly paths: readonly string[]; readonly what: string },
   interrupted: AbortSignal,
 ): Promise<number> {
-  const { cli, client, say, paint } = stage;
+  const { cli, client, say } = stage;
   const project = await readProject(cli, join(repository, "examples", "file-types"), undefined);
-  await deployProject(client, project, (sentence) => {
-    say(paint("dim", `  ${sentence}`));
-  });
+  await withElapsed(cli, cli.out, (tell) => deployProject(client, project, tell));
   say(`Deployed ${shown(stage, join(repository, "examples", "file-types"))}: a model that names what is in a file`);
   const body = { workers: WORKERS, file_path_lister: { paths, batch_size: BATCH_SIZE } };
   const job = await submitJob(cli, client, project.name, Buffer.from(JSON.stringify(body)));
