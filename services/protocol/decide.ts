@@ -114,13 +114,13 @@ function endOf(facts: DriverFacts): EndCause | undefined {
  * a row came to nothing.
  */
 export function workerFailure(
-  facts: Pick<DriverFacts, "workerFacts" | "workers" | "generations">,
+  facts: Pick<DriverFacts, "workerFacts" | "workers" | "generations" | "split" | "fold">,
 ): EndCause | undefined {
   const failures = facts.workerFacts.flatMap((worker) => (worker.current ? (worker.startFailed ?? []) : []));
   const last = failures.at(-1);
   // Ready in an earlier epoch counts: the job's code and environment are the same.
   const everReady = facts.workerFacts.some((worker) => worker.ready);
-  const allFail = !everReady && failures.length >= Math.min(3, facts.workers);
+  const allFail = !everReady && failures.length >= Math.min(3, wantedWorkers(facts));
   if (!allFail && facts.generations.unreadyInRow < 3) return undefined;
   return { kind: "failed", reason: "worker_error", message: last === undefined ? UNREADY : withTraceback(last) };
 }

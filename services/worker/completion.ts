@@ -41,7 +41,7 @@ export async function complete(deps: WorkerDeps, opening: number, handler: Handl
 
 /** Kills the handler when the claim has moved: somebody else runs the hook, or nobody may any more. */
 async function watch(deps: WorkerDeps, claim: Claimed, signal: AbortSignal, handler: Handler): Promise<void> {
-  const { store, identity, clock, queue } = deps;
+  const { store, identity, clock, queue, say } = deps;
   const key = jobKeys(identity.api, identity.job).completion;
   for (;;) {
     try {
@@ -49,7 +49,11 @@ async function watch(deps: WorkerDeps, claim: Claimed, signal: AbortSignal, hand
     } catch {
       return; // the hook has ended
     }
-    if (!isMine(await read(store, key), claim)) handler.kill("aborted");
+    try {
+      if (!isMine(await read(store, key), claim)) handler.kill("aborted");
+    } catch {
+      say("the claim of on_job_complete could not be read; it is read again"); // what it recorded is judged at its end
+    }
   }
 }
 

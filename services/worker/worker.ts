@@ -73,7 +73,12 @@ export class Worker {
   async run(): Promise<number> {
     if ((await this.#readLane()) !== "work") return WORKER_EXIT.done;
     if (await this.#startHandlers()) {
-      const loops = [this.#watchLane(), this.#renew(), this.#receive(), this.#runner.watch(this.#over.signal)];
+      const loops = [
+        this.#watchLane(),
+        this.#renew(this.#over.signal),
+        this.#receive(),
+        this.#runner.watch(this.#over.signal),
+      ];
       await Promise.all(loops.map((loop) => this.#guard(loop)));
     }
     return this.#finish();
@@ -151,10 +156,10 @@ export class Worker {
   }
 
   /** Three times in each lease: renews what is held, and gives a sign of life. */
-  async #renew(): Promise<void> {
+  async #renew(signal: AbortSignal): Promise<void> {
     const { clock, queue, identity } = this.#deps;
     for (;;) {
-      await clock.sleep(this.#leaseMs / 3, this.#over.signal);
+      await clock.sleep(this.#leaseMs / 3, signal);
       const receipts = this.#hand.receipts();
       // A lost lease aborts nothing: the ledger counts each batch once.
       if (receipts.length > 0) await queue.extend(identity.queueLane, receipts);
@@ -260,6 +265,8 @@ export class Worker {
     const drained = this.#runner.drain(pace.drainSeconds * 1000).finally(() => {
       over.abort();
     });
+    // What the handlers have is held on to; a renewal that fails costs no more than a second run.
+    this.#renew(over.signal).catch(() => undefined);
     while (!over.signal.aborted && (await this.#lane.read()) !== "abort") {
       await clock.sleep(pace.laneReadSeconds * 1000, over.signal).catch(() => undefined); // aborted: all have ended
     }

@@ -20,7 +20,9 @@ const FAILED = { error: "no module named numpy", traceback: "Traceback …" };
 
 function judged(workerFacts: readonly WorkerFact[], generations: Partial<GenerationFacts> = {}): string | undefined {
   const none = { highest: 1, live: 0, shortSinceMs: undefined, unreadyInRow: 0, size: 2, ...generations };
-  const cause = workerFailure({ workerFacts, workers: 2, generations: none });
+  const fold = { settled: 0, isSettled: () => false, nextAttempt: () => 1, attemptFailed: () => false };
+  const split = { batches: 40, complete: true };
+  const cause = workerFailure({ workerFacts, workers: 2, generations: none, split, fold });
   return cause?.kind === "failed" ? cause.message : undefined;
 }
 

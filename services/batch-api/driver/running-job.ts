@@ -14,6 +14,8 @@ import { SplitReader } from "./split-reader.ts";
 
 /** A failed attempt is tried again after 0.1 s, 0.2 s, 0.4 s, … at most a lease. */
 const RETRY_FIRST_MS = 100;
+/** Data that could not be reached is likely to come back, though not within milliseconds. */
+const UNREACHABLE_FIRST_MS = 3_000;
 
 /** All that a driver knows of the job that it drives, for as long as it holds the lane. */
 export class RunningJob {
@@ -138,9 +140,10 @@ export class RunningJob {
     if (line.result === "none") this.#noteFailedAttempt(line);
   }
 
-  #noteFailedAttempt(line: Pick<VerdictLine, "batch" | "attempt">): void {
+  #noteFailedAttempt(line: Pick<OutcomeLine, "batch" | "attempt" | "cause">): void {
     if (this.ledgers.fold.isSettled(line.batch) || this.sends.attempt(line.batch) > line.attempt) return;
-    const waitMs = Math.min(this.leaseMs, RETRY_FIRST_MS * 2 ** (line.attempt - 1));
+    const firstMs = line.cause === "input_unreachable" ? UNREACHABLE_FIRST_MS : RETRY_FIRST_MS;
+    const waitMs = Math.min(this.leaseMs, firstMs * 2 ** (line.attempt - 1));
     this.sends.retries.set(line.batch, this.deps.clock.monotonicMs() + waitMs);
   }
 }

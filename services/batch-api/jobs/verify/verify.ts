@@ -1,5 +1,6 @@
 /** `millrace verify`: every invariant that the objects of a job can show, checked from the objects alone. */
 import type { ObjectStore } from "../../../backends/object-store.ts";
+import { acceptanceChecks } from "./acceptance.ts";
 import { countChecks } from "./counts.ts";
 import { endChecks } from "./end.ts";
 import type { Check } from "./check.ts";
@@ -9,7 +10,14 @@ import { ledgerChecks } from "./ledgers.ts";
 import { FINDINGS_MAX, type CheckResult, type Finding, type VerifyReport } from "./report.ts";
 import { rowChecks } from "./rows.ts";
 
-export const CHECKS: readonly Check[] = [...inputChecks, ...ledgerChecks, ...countChecks, ...endChecks, ...rowChecks];
+export const CHECKS: readonly Check[] = [
+  ...acceptanceChecks,
+  ...inputChecks,
+  ...ledgerChecks,
+  ...countChecks,
+  ...endChecks,
+  ...rowChecks,
+];
 
 /** Looks at a running or ended job; changes nothing. Throws `Problem` (job_not_found). */
 export async function verifyJob(store: ObjectStore, api: string, job: string): Promise<VerifyReport> {

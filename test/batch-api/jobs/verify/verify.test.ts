@@ -2,7 +2,9 @@ import { describe, expect, it } from "vitest";
 import { MemoryStore } from "../../../../services/backends/object-store.memory.ts";
 import type { ObjectStore } from "../../../../services/backends/object-store.ts";
 import { CHECKS, verifyJob } from "../../../../services/batch-api/jobs/verify/verify.ts";
-import { encodeStored } from "../../../../services/batch-api/jobs/stored.ts";
+import { candidateJob } from "../../../../services/batch-api/jobs/idempotency.ts";
+import { encodeStored, readObject } from "../../../../services/batch-api/jobs/stored.ts";
+import type { JobSpec } from "../../../../services/protocol/jobs.ts";
 import { apiKeys, jobKeys } from "../../../../services/protocol/keys.ts";
 import { encodeLine } from "../../../../services/protocol/ledger.ts";
 import { anEndedJob, aRunningJob, JOB, LEDGER_A, WORKER_A, WORKER_B } from "../../../support/a-job.ts";
@@ -161,6 +163,20 @@ const CORRUPTIONS: readonly (readonly [string, RegExp, (store: ObjectStore) => P
     "states were entered along the table of moves",
     /entered completed_with_failures and stopped/,
     (store) => state(store, ({ at }) => ({ at: { ...at, stopped: 2_000_000_000_000 } })),
+  ],
+  [
+    "the submission has made this job and no other",
+    /was made of the same submission/,
+    async (store) => {
+      const spec = await readObject<JobSpec>(store, KEYS.spec);
+      const twin = candidateJob({ job: JOB.job, submission: spec?.submission ?? "", body: "" }, 1);
+      await store.put(jobKeys(JOB.api, twin).spec, encodeStored({ ...spec, job: twin }));
+    },
+  ],
+  [
+    "the completion hook's end is told by a worker of this job",
+    /by 1-1-7-zz, which has no ledger/,
+    (store) => rewriteRecord(store, KEYS.completion, (value) => ({ ...value, worker: "1-1-7-zz" })),
   ],
   [
     "the completion hook came behind all batches",
