@@ -41,11 +41,6 @@ interface Build {
 
 const WAIT_MS = 200;
 
-/** The interpreter of a made environment. */
-export function environmentPython(root: string, key: string): string {
-  return join(root, "environments", key, "current", "bin", "python");
-}
-
 export class VenvEnvironments implements Environments {
   readonly #options: VenvOptions;
 

@@ -15,6 +15,7 @@ import { VenvEnvironments } from "../backends/environments.venv.ts";
 import type { LogLine, LogStore } from "../backends/log-store.ts";
 import { FileLogStore } from "../backends/log-store.files.ts";
 import { openFileStore, type FileStore } from "../backends/object-store.files.ts";
+import { pythonFacts } from "../backends/python-facts.ts";
 import { endLeftovers } from "../backends/process-files.ts";
 import { serviceSocketPath } from "../backends/service-socket.ts";
 import { ProcessPool } from "../backends/worker-pool.processes.ts";
@@ -111,7 +112,10 @@ async function startOn(
   const store = await openFileStore({ root: join(root, "store") });
   const logs = new FileLogStore({ root: join(root, "logs") });
   const dataset = datasetOf(options);
-  const pool = processPool(root, environment, logs, (job) => parts.get("replica")?.wakeDriver(job));
+  const end = new AbortController();
+  const pool = processPool(root, withPython(environment, end.signal), logs, (job) =>
+    parts.get("replica")?.wakeDriver(job),
+  );
   const replica = new Replica(
     {
       store,
@@ -162,7 +166,6 @@ async function startOn(
     stopAllJobs: (api) => stopAllJobs(store, jobs, realClock, api),
   });
   const app = await buildDoors(options, jobs, apis, metricsOf(replica));
-  const end = new AbortController();
   const running = replica.run(end.signal).catch(() => undefined); // ends only by our own signal
   return {
     address: addressOf(app, options.host),
@@ -193,6 +196,21 @@ function processPool(
       onEnded(job);
     },
   });
+}
+
+/**
+ * What workers inherit, with the interpreter behind the Python command as soon as it is known: where that command is a
+ * script which looks for one (pyenv's is), each start of a handler would pay for the search.
+ */
+function withPython(environment: LaptopOptions["environment"], signal: AbortSignal): LaptopOptions["environment"] {
+  const inherited = { ...environment };
+  pythonFacts(environment[ENV.python] ?? "python3", environment, signal).then(
+    ({ executable }) => {
+      if (executable !== "") inherited[ENV.python] = executable;
+    },
+    () => undefined, // the handler's start says it better
+  );
+  return inherited;
 }
 
 /** Logs are no part of the truth: a line that a full disk does not take must not end the service. */

@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { realClock } from "../../services/backends/clock.real.ts";
 import { runCommand } from "../../services/backends/command-lines.ts";
-import { VenvEnvironments, environmentPython } from "../../services/backends/environments.venv.ts";
+import { environmentPython } from "../../services/backends/environment-python.ts";
+import { VenvEnvironments } from "../../services/backends/environments.venv.ts";
 import { packProject } from "../../services/backends/project-archive.ts";
 import { SPEC_DEFAULTS } from "../../services/protocol/api-spec.parse.ts";
 
