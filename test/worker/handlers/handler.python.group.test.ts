@@ -93,7 +93,9 @@ describe("a handler's output", () => {
     expect(grown).toBeLessThan(100 * 1024 * 1024);
     const kept = project.lines.reduce((sum, line) => sum + line.text.length, 0);
     expect(kept).toBeLessThan(20 * 1024 * 1024);
-    expect(project.lines.at(-1)?.text).toMatch(/^\d+ bytes of output were cut here: a worker may log 1048576 bytes a /);
+    // On a slow machine more is said after it: a worker earns the right to log as time goes by.
+    const cut = /^\d+ bytes of output were cut here: a worker may log 1048576 bytes a /;
+    expect(project.lines.some(({ text }) => cut.test(text))).toBe(true);
   }, 30_000);
 });
 
