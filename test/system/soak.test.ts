@@ -15,7 +15,8 @@ describe("a whole system that is killed and frozen at random for a minute", () =
       expect(struck(target, "kill"), `kills of a ${target}`).toBeGreaterThan(0);
       expect(struck(target, "freeze"), `freezes of a ${target}`).toBeGreaterThan(0);
     }
-    expect(struck("service", "long freeze"), "a service that slept through its leases").toBeGreaterThan(0);
+    expect(struck("service", "long freeze"), "services that slept through their leases").toBeGreaterThan(0);
+    expect(struck("worker", "long freeze"), "workers that slept through their leases").toBeGreaterThan(0);
     expect(report.starts).toBeGreaterThan(3);
     expect(report.settledInChaos).toBeGreaterThan(0);
   });

@@ -117,6 +117,8 @@ export class Chaos {
     const { root, service } = this.#options;
     const own = service();
     if (target === "service") {
+      // who wakes late finds the service that it knew: its late record is what is tried
+      if ([...this.#frozen.values()].includes("long freeze")) return [];
       const hit = own !== undefined && (this.#random() < EARLY_SHARE || this.#hasWorked(own));
       return hit ? [own] : [];
     }
@@ -143,7 +145,8 @@ export class Chaos {
   }
 }
 
-function workersOnFile(root: string): readonly string[] {
+/** Names of the workers that may live under a root. */
+export function workersOnFile(root: string): readonly string[] {
   try {
     const names = readdirSync(join(root, "processes")).filter((name) => name.endsWith(".json"));
     return names.map((name) => name.slice(0, -".json".length)).sort();

@@ -22,6 +22,8 @@ export interface SoakReport {
   readonly settledInChaos: number;
   readonly runs: number;
   readonly repeated: number;
+  /** Of these, where the run before had come to its end as well. */
+  readonly repeatedAfterEnd: number;
   readonly starts: number;
   /** Times that the service ended without having been told to. */
   readonly ownEnds: number;
@@ -90,6 +92,7 @@ async function soakOn(
     settledInChaos,
     runs: runs.length,
     repeated: repetitions(runs).length,
+    repeatedAfterEnd: repetitions(runs).filter(({ first }) => first.endedAt !== undefined).length,
     starts: keeper.starts,
     ownEnds: keeper.ownEnds(chaos.events),
     attemptsFailed: ended.reduce((sum, job) => sum + job.attempts_failed, 0),
