@@ -3,25 +3,32 @@ import type { Cli, Sink } from "./cli.ts";
 import { duration } from "./amounts.ts";
 import { LiveLines } from "./live-lines.ts";
 import { paintFor } from "./paint.ts";
+import { whenAborted } from "./when-aborted.ts";
 
 /** What is done sooner needs none. */
 const QUIET_MS = 2_000;
 const STEP_MS = 1_000;
 
-/** Runs `work`, which says sentences; they stand dim in lines of their own on `sink`. */
+/**
+ * Runs `work`, which says sentences; they stand dim in lines of their own on `sink`. Undefined when the signal aborted
+ * before its end: then it is left to itself.
+ */
 export async function withElapsed<T>(
   cli: Cli,
   sink: Sink,
   work: (say: (sentence: string) => void) => Promise<T>,
-): Promise<T> {
+  signal: AbortSignal,
+): Promise<T | undefined> {
   const paint = paintFor(sink, cli.environment);
   const lines = new LiveLines(sink);
   const ended = new AbortController();
   const ticking = sink.isTerminal && cli.environment["TERM"] !== "dumb" ? tick(cli, lines, ended.signal) : undefined;
   try {
-    return await work((sentence) => {
-      lines.say(paint("dim", `  ${sentence}`));
+    const working = work((sentence) => {
+      if (!ended.signal.aborted) lines.say(paint("dim", `  ${sentence}`));
     });
+    working.catch(() => undefined); // it may end badly after the abort; before, the race throws
+    return await Promise.race([working, whenAborted(signal)]);
   } finally {
     ended.abort();
     await ticking;

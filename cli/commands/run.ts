@@ -63,8 +63,11 @@ interface Wanted {
 
 async function runOn(cli: Cli, helper: Helper, { project, submission, options, interrupted }: Wanted): Promise<number> {
   const { client } = helper;
-  await withElapsed(cli, cli.err, (say) => deployProject(client, project, say));
-  if (interrupted.aborted) return CLI_EXIT.detached;
+  const deployed = await withElapsed(cli, cli.err, (say) => deployProject(client, project, say), interrupted);
+  if (deployed === undefined) {
+    cli.err.write("interrupted before the job was submitted\n");
+    return CLI_EXIT.detached;
+  }
   const job = await submitJob(cli, client, project.name, submission.body);
   cli.err.write(`job ${job.job_id} of ${job.api}\n`);
   const json = options.output === "json";

@@ -8,6 +8,7 @@ import { rootOf } from "../connection.ts";
 import { paintFor } from "../paint.ts";
 import { serviceLogPath, startServing } from "../serving.ts";
 import { checkedFolders } from "../allowed-folders.ts";
+import { whenAborted } from "../when-aborted.ts";
 import { factLines } from "../table.ts";
 
 export interface ServeOptions extends CommonOptions {
@@ -27,7 +28,7 @@ export async function serve(cli: Cli, options: ServeOptions): Promise<number> {
   const { address } = serving.service;
   if (options.output === "json") cli.out.write(`${JSON.stringify({ address, root, pid: cli.pid, allow })}\n`);
   else tellStart(cli, { address, root, allow });
-  const end = await Promise.race([fatal.promise.then((error) => ({ error })), aborted(stopAsked)]);
+  const end = await Promise.race([fatal.promise.then((error) => ({ error })), whenAborted(stopAsked)]);
   if (end === undefined) cli.err.write("draining: workers finish or hand back what they hold (again: stop at once)\n");
   await serving.stop();
   if (end === undefined) {
@@ -52,17 +53,4 @@ function tellStart(
   cli.out.write(`Millrace ${cli.version} serves. Ctrl-C drains and ends it.\n${factLines(facts, paint).join("\n")}\n`);
   if (cli.environment[ENV.awsEndpoint] !== undefined)
     cli.out.write(`s3:// goes to ${cli.environment[ENV.awsEndpoint] ?? ""}\n`);
-}
-
-export function aborted(signal: AbortSignal): Promise<undefined> {
-  if (signal.aborted) return Promise.resolve(undefined);
-  return new Promise((resolve) => {
-    signal.addEventListener(
-      "abort",
-      () => {
-        resolve(undefined);
-      },
-      { once: true },
-    );
-  });
 }

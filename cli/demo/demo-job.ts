@@ -70,7 +70,8 @@ async function play(
 ): Promise<number> {
   const { cli, client, say } = stage;
   const project = await readProject(cli, join(repository, "examples", "file-types"), undefined);
-  await withElapsed(cli, cli.out, (tell) => deployProject(client, project, tell));
+  const deployed = await withElapsed(cli, cli.out, (tell) => deployProject(client, project, tell), interrupted);
+  if (deployed === undefined) return CLI_EXIT.detached;
   say(`Deployed ${shown(stage, join(repository, "examples", "file-types"))}: a model that names what is in a file`);
   const body = { workers: WORKERS, file_path_lister: { paths, batch_size: BATCH_SIZE } };
   const job = await submitJob(cli, client, project.name, Buffer.from(JSON.stringify(body)));
