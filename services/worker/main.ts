@@ -27,7 +27,6 @@ enableCompileCache();
 const PACE: WorkerPace = { pollSeconds: 0.5, laneReadSeconds: 0.1, flushSeconds: 0.004, drainSeconds: 20 };
 /** Tries for a handler whose process a signal ends while it starts: a fault of its own comes again, a blow does not. */
 const STARTS_MAX = 3;
-const BATCHES_REMEMBERED = 10_000;
 const HOST_PATH = join(import.meta.dirname, "python", "millrace_host", "__main__.py");
 
 async function main(): Promise<number> {
@@ -85,8 +84,6 @@ class HandlerProcesses {
   readonly #files: JobFiles;
   readonly #lines: LogLines;
   readonly #living = new Set<PythonHandler>();
-  /** Batches whose output may still come. */
-  readonly #batches = new Map<string, number>();
 
   constructor(config: WorkerConfig, files: JobFiles, lines: LogLines) {
     this.#config = config;
@@ -105,15 +102,16 @@ class HandlerProcesses {
   };
 
   async #startOnce(processIndex: number): ReturnType<StartHandler> {
-    const { version, python } = this.#files;
+    const { spec, version, python } = this.#files;
+    const { batch_size: batchSize } = spec.input;
     const handler = startPythonHandler({
       python,
       hostPath: HOST_PATH,
       // the mark by which whoever survives us finds what a handler forked into a group of its own
       env: { ...handlerEnvironment(version.spec.env), [ENV.incarnation]: this.#config.incarnation },
       processIndex,
-      output: ({ batchId: id, text }) => {
-        this.#lines.add("handler", text, id === undefined ? undefined : this.#batches.get(id));
+      output: ({ first, text }) => {
+        this.#lines.add("handler", text, first === undefined ? undefined : Math.floor(first / batchSize));
       },
       clock: realClock,
       random: realRandom,
@@ -125,23 +123,7 @@ class HandlerProcesses {
       this.#writeFile();
     });
     const ready = await handler.start(handlerInit(this.#files));
-    return { handler: this.#named(handler), ready };
-  }
-
-  /** Remembers which number each batch id stands for, for the log lines. */
-  #named(handler: PythonHandler): PythonHandler {
-    const run = handler.run.bind(handler);
-    handler.run = (meta, items, begun) => {
-      this.#batches.set(meta.batch_id, Math.floor(meta.first / this.#files.spec.input.batch_size));
-      if (this.#batches.size > BATCHES_REMEMBERED) this.#forgetOldest();
-      return run(meta, items, begun);
-    };
-    return handler;
-  }
-
-  #forgetOldest(): void {
-    const oldest = this.#batches.keys().next();
-    if (oldest.done !== true) this.#batches.delete(oldest.value);
+    return { handler, ready };
   }
 
   #writeFile(): void {

@@ -50,3 +50,13 @@ describe("ledger lines", () => {
     expect(() => parseLines(bytes)).not.toThrow(/secret/);
   });
 });
+
+describe("encodeLine", () => {
+  it("writes a success that reads back as it was", () => {
+    const line = { t: "outcome", batch: 7, attempt: 1, result: "all", items: 3, failed: 0, seconds: 1e-7 } as const;
+    const withRows = { ...line, rows: { part: 0, start: 10, end: 20, rows: 3 } };
+    const withErrors = { ...withRows, errors: { part: 0, start: 0, end: 9, rows: 1 } };
+
+    for (const one of [line, withRows, withErrors]) expect(JSON.parse(encodeLine(one))).toEqual(one);
+  });
+});

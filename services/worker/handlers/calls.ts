@@ -1,11 +1,11 @@
 /** The calls that a handler process has not answered yet, and which of them it has begun. */
+import type { RunMeta } from "../../protocol/frames.ts";
 import type { RunAnswer } from "./handler.ts";
 
 export interface Call {
   readonly sequence: number;
   /** Undefined: the completion hook. */
-  readonly batchId: string | undefined;
-  readonly items: number;
+  readonly meta: RunMeta | undefined;
   readonly begun: (() => void) | undefined;
   readonly resolve: (answer: RunAnswer) => void;
 }
@@ -16,15 +16,15 @@ const ANSWERED_KEPT = 64;
 /** Owns the order of calls: answers come in it, and of those that a dead process left, the begun one is to blame. */
 export class Calls {
   readonly #unanswered: Call[] = [];
-  /** Batch ids of calls that were answered before their marker was read. */
-  readonly #overtaken = new Map<number, string | undefined>();
+  /** Calls that were answered before their marker was read. */
+  readonly #overtaken = new Map<number, RunMeta | undefined>();
   #marked = -1;
-  #markedBatchId: string | undefined;
+  #markedMeta: RunMeta | undefined;
   #answered = -1;
 
   /** The batch that lines printed now belong to. */
-  get batchIdInWork(): string | undefined {
-    return this.#markedBatchId;
+  get inWork(): RunMeta | undefined {
+    return this.#markedMeta;
   }
 
   /** The call that must be answered next. */
@@ -41,14 +41,14 @@ export class Calls {
     if (sequence <= this.#marked) return;
     if (sequence <= this.#answered) {
       this.#marked = sequence;
-      this.#markedBatchId = this.#overtaken.get(sequence);
+      this.#markedMeta = this.#overtaken.get(sequence);
       this.#overtaken.delete(sequence);
       return;
     }
     const call = this.#unanswered.find((unanswered) => unanswered.sequence === sequence);
     if (call === undefined) return;
     this.#marked = sequence;
-    this.#markedBatchId = call.batchId;
+    this.#markedMeta = call.meta;
     call.begun?.();
   }
 
@@ -78,7 +78,7 @@ export class Calls {
   }
 
   #keepOvertaken(call: Call): void {
-    this.#overtaken.set(call.sequence, call.batchId);
+    this.#overtaken.set(call.sequence, call.meta);
     if (this.#overtaken.size <= ANSWERED_KEPT) return;
     const oldest = this.#overtaken.keys().next().value;
     if (oldest !== undefined) this.#overtaken.delete(oldest);

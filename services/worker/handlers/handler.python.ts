@@ -13,7 +13,10 @@ import { OutputSplitter } from "./output.ts";
 
 /** A line that the handler printed; `batchId` is undefined before the first batch and in the completion hook. */
 export interface HandlerOutput {
+  /** The batch in work; undefined outside batches. */
   readonly batchId: string | undefined;
+  /** Index in the job of that batch's first item. */
+  readonly first: number | undefined;
   readonly text: string;
 }
 
@@ -148,7 +151,7 @@ class PythonChild implements PythonHandler {
     return new Promise((resolve) => {
       const sequence = this.#nextSequence;
       this.#nextSequence += 1;
-      this.#calls.add({ sequence, batchId: meta?.batch_id, items: meta?.items ?? 0, begun, resolve });
+      this.#calls.add({ sequence, meta, begun, resolve });
       this.#send(kind, sequence, meta === undefined ? "" : JSON.stringify(meta), body);
     });
   }
@@ -194,7 +197,8 @@ class PythonChild implements PythonHandler {
       this.#startLines.push(text);
       if (this.#startLines.length > START_LINES_KEPT) this.#startLines.shift();
     }
-    this.#options.output({ batchId: this.#calls.batchIdInWork, text });
+    const batch = this.#calls.inWork;
+    this.#options.output({ batchId: batch?.batch_id, first: batch?.first, text });
   }
 
   #onBytes(chunk: Buffer): void {
@@ -216,7 +220,7 @@ class PythonChild implements PythonHandler {
     if (this.#starting !== undefined) return this.#onStartFrame(this.#starting, frame);
     const call = this.#calls.first;
     if (call?.sequence !== frame.sequence) return false;
-    const answer = readAnswer(frame, call.items);
+    const answer = readAnswer(frame, call.meta?.items ?? 0);
     if (answer === undefined) return false;
     this.#calls.answer(answer);
     return true;

@@ -62,7 +62,7 @@ describe("startPythonHandler", () => {
     await handler.close();
 
     expect(begun).toEqual(["a", "b"]);
-    expect(lines).toEqual([
+    expect(lines.map(({ batchId, text }) => ({ batchId, text }))).toEqual([
       { batchId: "a", text: "out 1" },
       { batchId: "a", text: "err 1" },
       { batchId: "a", text: "no newline" },
