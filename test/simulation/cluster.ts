@@ -31,21 +31,27 @@ export class Cluster {
   readonly #services: (SimulatedService | undefined)[] = [];
   readonly #laneCount: number;
   readonly #handlerProcesses: number;
+  readonly #workers: SimulatedProcess[] = [];
   #started = 0;
 
   constructor(seed: number) {
     const chance = new Chance(seed);
     this.faultFree = chance.is(0.1);
-    const rates = drawRates(chance, this.faultFree ? "none" : "swarm");
+    // One lane that goes from job to job, with workers that their platform knows nothing of: zombies.
+    const crowded = !this.faultFree && chance.is(0.15);
+    const drawn = drawRates(chance, this.faultFree ? "none" : "swarm");
+    const rates = crowded ? { ...drawn, cutOff: 0.3 } : drawn;
     this.world = new World(chance.fork(), rates, 5);
     this.faultsEndMs = this.faultFree ? 0 : chance.skewed(4_000, 60_000);
     const { world } = this;
     this.store = new MemoryStore({
       clock: { monotonicMs: () => world.nowMs, wallMs: () => Date.UTC(2026, 0, 1) + Math.floor(world.nowMs), sleep: () => Promise.reject(new Error("not here")) }, // prettier-ignore
     });
-    this.#laneCount = chance.integer(1, 2);
+    this.#laneCount = crowded ? 1 : chance.pick([1, 1, 2]);
     this.#handlerProcesses = chance.pick([1, 1, 2]);
-    this.jobs = drawWorkload(chance, this.#dataset, !this.faultFree).map((planned) => new UserJob(world, planned));
+    this.jobs = drawWorkload(chance, this.#dataset, !this.faultFree, crowded ? 3 : chance.integer(1, 3)).map(
+      (planned) => new UserJob(world, planned),
+    );
     this.watch = new Watch(world, this.store, this.jobs);
     this.#lanes = new SimulatedLanes(world, this.watch);
     this.#platform = new SimulatedPlatform(world, this.#launch);
@@ -71,7 +77,7 @@ export class Cluster {
     const boundMs = this.faultsEndMs + this.jobs.reduce((sum, job) => sum + job.boundMs(world.leaseMs), 0);
     while (world.story.violations.length === 0 && !(await this.#over())) {
       if (world.nowMs > boundMs) {
-        world.broken(`hangs: ${this.jobs.map((job) => `${job.name} is ${job.state}`).join(", ")}`);
+        world.broken(this.#hangs());
         break;
       }
       if (!(await world.timeline.step())) break;
@@ -80,9 +86,15 @@ export class Cluster {
 
   /** All jobs are final, and all that they held was given back. */
   async #over(): Promise<boolean> {
-    if (!this.jobs.every((job) => job.isFinal)) return false;
-    const { active } = apiKeys(API);
-    return (await this.store.list(active)).entries.length === 0 && this.world.nowMs > this.faultsEndMs;
+    if (this.world.nowMs <= this.faultsEndMs || !this.jobs.every((job) => job.isFinal)) return false;
+    if (!this.#workers.every(({ isDead }) => isDead)) return false;
+    return (await this.store.list(apiKeys(API).active)).entries.length === 0;
+  }
+
+  #hangs(): string {
+    const jobs = this.jobs.map((job) => `job ${job.name} is ${job.state}`);
+    const workers = this.#workers.flatMap(({ isDead, name }) => (isDead ? [] : `${name} lives`));
+    return `L1 I12: ${[...jobs, ...workers].join(", ")}, long after all faults have ended`;
   }
 
   async #deploy(): Promise<void> {
@@ -118,7 +130,15 @@ export class Cluster {
   readonly #launch: Launch = (name, index, worker, onExit, onCrash) => {
     const { world } = this;
     const job = this.jobs.find((candidate) => candidate.id === name.job);
-    const process = new SimulatedProcess(world, { kind: "worker", name: `w${worker}`, onCrash });
+    const process = new SimulatedProcess(world, {
+      kind: "worker",
+      name: `w${worker}`,
+      onCrash: () => {
+        this.watch.ended(worker);
+        onCrash();
+      },
+    });
+    this.#workers.push(process);
     return startWorker({
       process,
       store: new SimulatedStore(process, this.store, this.watch),
@@ -146,6 +166,6 @@ export class Cluster {
     this.world.endFaults();
     this.world.tell("--", "FAULTS END");
     for (const service of this.#services) service?.process.wake();
-    for (const worker of this.#platform.running()) worker.process.wake();
+    for (const worker of this.#workers) worker.wake();
   }
 }

@@ -117,7 +117,7 @@ async function leftovers(cluster: Cluster): Promise<string[]> {
   for (const { key } of (await cluster.store.list(apiKeys(API).lanes)).entries) {
     const found = await cluster.store.read(key);
     const lane = found === undefined ? undefined : (JSON.parse(found.bytes.toString("utf8")) as LaneRecord);
-    if (lane?.job != null) problems.push(`I12: ${key} still names job ${lane.job}`);
+    if (typeof lane?.job === "string") problems.push(`I12: ${key} still names job ${lane.job}`);
   }
   return problems;
 }

@@ -21,6 +21,8 @@ export interface FaultRates {
   /** Of a pool, per second: a whole generation is deleted; a worker is drained by its platform. */
   readonly poolGone: number;
   readonly drained: number;
+  /** Its node is cut off from the platform, which takes it for ended; it lives on. */
+  readonly cutOff: number;
   /** Of a handler's start. */
   readonly startFails: number;
 }
@@ -38,6 +40,7 @@ const NONE: FaultRates = {
   shortPoll: 0,
   poolGone: 0,
   drained: 0,
+  cutOff: 0,
   startFails: 0,
 };
 
@@ -55,6 +58,7 @@ const HIGHEST: FaultRates = {
   shortPoll: 0.3,
   poolGone: 0.05,
   drained: 0.1,
+  cutOff: 0.3,
   startFails: 0.2,
 };
 

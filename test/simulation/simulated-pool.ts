@@ -78,7 +78,7 @@ export class SimulatedPlatform {
     const { world } = this;
     const generations = this.#of((name) => name.job === job && name.epoch <= epoch);
     for (const generation of generations) generation.stopped = true;
-    const pods = generations.flatMap((generation) => generation.pods);
+    const pods = generations.flatMap((generation) => generation.pods.filter(({ ended }) => ended === undefined));
     for (const pod of pods) pod.running?.drain();
     const graceEndsMs = world.nowMs + GRACE_MS;
     while (pods.some(({ running, ended }) => running !== undefined && ended === undefined)) {
@@ -107,7 +107,10 @@ export class SimulatedPlatform {
     for (const generation of this.#generations.values()) {
       if (generation.stopped) continue;
       if (chance.is(rates.poolGone)) this.#delete(generation);
-      for (const pod of generation.pods) if (pod.running !== undefined && chance.is(rates.drained)) this.#drain(pod);
+      for (const pod of generation.pods.filter(({ running, ended }) => running !== undefined && ended === undefined)) {
+        if (chance.is(rates.drained)) this.#drain(pod);
+        else if (chance.is(rates.cutOff)) this.#cutOff(pod);
+      }
     }
   }
 
@@ -129,6 +132,12 @@ export class SimulatedPlatform {
     this.world.timeline.after(GRACE_MS, () => {
       if (pod.ended === undefined) pod.running?.process.crash("killed after its grace");
     });
+  }
+
+  #cutOff(pod: Pod): void {
+    this.world.count("worker cut off from its platform");
+    this.world.tell("platform", `takes ${pod.worker ?? ""} for ended, and it lives on`);
+    this.#ended(pod, undefined);
   }
 
   #of(wanted: (name: GenerationName) => boolean): Generation[] {

@@ -107,10 +107,12 @@ export class SimulatedProcess implements Clock {
         world.tell(this.name, fate === "fine" ? what : `${what} (${fate})`);
         effect().then(
           (value) => {
+            if (fate === "late") this.#countLate(what, value);
             if (answered) answer(() => resolve(value));
           },
           (error: unknown) => {
-            if (answered) answer(() => reject(error as Error));
+            if (fate === "late") this.#countLate(what, undefined);
+            if (answered) answer(() => reject(error instanceof Error ? error : new Error(String(error))));
           },
         );
       };
@@ -166,6 +168,16 @@ export class SimulatedProcess implements Clock {
         reject(new Unreachable(`${what}: no answer`));
       });
     });
+  }
+
+  /** A write that came too late to be one. */
+  #countLate(what: string, answer: unknown): void {
+    if (
+      /^(swap|put|append) /.test(what) &&
+      (answer === false || (answer === undefined && !what.startsWith("append")))
+    ) {
+      this.world.count("late write refused");
+    }
   }
 
   #mayDie(what: string): "before" | "after" | "no" {

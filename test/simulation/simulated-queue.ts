@@ -13,8 +13,9 @@ interface Stored {
 
 /** Hears what the queue does; only observers know all of it. */
 export interface QueueObserver {
-  sent(lane: string, message: Message, by: string): void;
+  sent(lane: string, message: Message): void;
   delivered(lane: string, message: Message, to: string): void;
+  acked(message: Message, by: string): void;
 }
 
 /** Lanes in the manner of SQS: at least once, in no order, leased; with faults, messages doubled, lost and not found. */
@@ -34,7 +35,7 @@ export class SimulatedLanes {
     this.#lanes.clear();
   }
 
-  send(lane: string, messages: readonly Message[], by: string): readonly number[] {
+  send(lane: string, messages: readonly Message[]): readonly number[] {
     const { chance, rates, nowMs } = this.world;
     const refused: number[] = [];
     for (const [index, message] of messages.entries()) {
@@ -43,7 +44,7 @@ export class SimulatedLanes {
         this.world.count("send refused");
         continue;
       }
-      this.observer.sent(lane, message, by);
+      this.observer.sent(lane, message);
       const copies = chance.is(rates.lostMessage) ? 0 : chance.is(rates.duplicate) ? 2 : 1;
       if (copies !== 1) this.world.count(copies === 0 ? "message lost" : "message doubled");
       for (let copy = 0; copy < copies; copy += 1) {
@@ -84,10 +85,13 @@ export class SimulatedLanes {
     return lost;
   }
 
-  ack(lane: string, receipts: readonly string[]): void {
+  ack(lane: string, receipts: readonly string[], by: string): void {
     for (const receipt of receipts) {
       const stored = this.#leased(lane, receipt);
-      if (stored !== undefined) this.#lane(lane).delete(stored);
+      const message = decodeMessage(stored?.text ?? "");
+      if (stored === undefined || message === undefined) continue;
+      this.#lane(lane).delete(stored);
+      this.observer.acked(message, by);
     }
   }
 
@@ -129,7 +133,7 @@ export class SimulatedQueue implements BatchQueue {
 
   send(lane: string, messages: readonly Message[]): Promise<readonly number[]> {
     const what = messages.map((message) => nameOf(message)).join(" ");
-    return this.#process.call(`send ${lane} ${what}`, async () => this.#lanes.send(lane, messages, this.#process.name));
+    return this.#process.call(`send ${lane} ${what}`, async () => this.#lanes.send(lane, messages));
   }
 
   receive(lane: string, { messagesMax, waitSeconds }: ReceiveOptions): Promise<readonly Delivery[]> {
@@ -157,7 +161,9 @@ export class SimulatedQueue implements BatchQueue {
   }
 
   ack(lane: string, receipts: readonly string[]): Promise<void> {
-    return this.#process.call(`ack ${receipts.join(" ")}`, async () => this.#lanes.ack(lane, receipts));
+    return this.#process.call(`ack ${receipts.join(" ")}`, async () => {
+      this.#lanes.ack(lane, receipts, this.#process.name);
+    });
   }
 
   release(lane: string, receipts: readonly string[]): Promise<void> {

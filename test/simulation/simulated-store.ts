@@ -14,6 +14,7 @@ export interface StoreObserver {
   swapped(key: string, bytes: Buffer, won: boolean): void;
   appended(key: string, bytes: Buffer): void;
   deleted(key: string): void;
+  listed(prefix: string, keys: readonly string[]): void;
 }
 
 /** The one store of the cluster, as one process reaches it. */
@@ -68,7 +69,11 @@ export class SimulatedStore implements ObjectStore {
   }
 
   list(prefix: string, options?: { readonly after?: string; readonly limit?: number }): Promise<ListPage> {
-    return this.#process.call(`list ${short(prefix)}`, () => this.#store.list(prefix, options));
+    return this.#process.call(`list ${short(prefix)}`, async () => {
+      const page = await this.#store.list(prefix, options);
+      this.#observer.listed(prefix, page.entries.map(({ key }) => key)); // prettier-ignore
+      return page;
+    });
   }
 
   delete(key: string): Promise<void> {

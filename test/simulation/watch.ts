@@ -1,13 +1,14 @@
 import type { MemoryStore } from "../../services/backends/object-store.memory.ts";
 import type { GenerationName } from "../../services/backends/worker-pool.ts";
 import type { CompletionRecord, JobSpec, StateRecord } from "../../services/protocol/jobs.ts";
-import { parseWorkerName } from "../../services/protocol/keys.ts";
+import { parseWorkerName, workerOfLedger } from "../../services/protocol/keys.ts";
 import type { LaneRecord } from "../../services/protocol/lanes.ts";
 import type { LedgerLine, VerdictLine } from "../../services/protocol/ledger.ts";
 import { LedgerFold } from "../../services/protocol/fold.ts";
 import { parseLines } from "../../services/protocol/ledger.parse.ts";
 import type { Message } from "../../services/protocol/messages.ts";
 import { isFinal, mayMove } from "../../services/protocol/states.ts";
+import { Holdings } from "./holdings.ts";
 import { JobRuns } from "./job-runs.ts";
 import type { Deeds } from "./simulated-handler.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
@@ -28,6 +29,7 @@ export class Watch implements StoreObserver, QueueObserver {
   readonly #completions = new Map<string, CompletionRecord>();
   readonly #lanes = new Map<string, LaneRecord>();
   readonly #folds = new Map<string, LedgerFold>();
+  readonly #holdings: Holdings;
   readonly #cuts = new Set<string>();
   readonly #owners = new Map<string, string>();
   readonly #epochs = new Map<string, string>();
@@ -35,6 +37,7 @@ export class Watch implements StoreObserver, QueueObserver {
   constructor(world: World, _store: MemoryStore, jobs: readonly UserJob[]) {
     this.#world = world;
     this.#jobs = jobs;
+    this.#holdings = new Holdings(world);
   }
 
   put(key: string, bytes: Buffer, created: boolean): void {
@@ -69,7 +72,10 @@ export class Watch implements StoreObserver, QueueObserver {
     }
     if (rest.startsWith("verdicts/")) {
       this.#world.count("verdict");
-      for (const line of parseLines<VerdictLine>(bytes).lines) this.#fold(job)?.addVerdict(line);
+      for (const line of parseLines<VerdictLine>(bytes).lines) {
+        this.#fold(job)?.addVerdict(line);
+        this.#holdings.judged(job, line);
+      }
     }
   }
 
@@ -78,7 +84,12 @@ export class Watch implements StoreObserver, QueueObserver {
     if (!rest.startsWith("active/")) this.#world.broken(`I17: ${key} was removed`);
   }
 
-  sent(_lane: string, message: Message, by: string): void {
+  listed(prefix: string, keys: readonly string[]): void {
+    const resumes = prefix.endsWith("/splits/") && keys.length > 0 && keys.every((key) => !key.endsWith("/end.json"));
+    if (resumes) this.#world.count("split resumed");
+  }
+
+  sent(_lane: string, message: Message): void {
     if (message.kind === "completion") return;
     const runs = this.runsOf(message.job);
     const times = runs.noteSent(message.epoch, message.batch, message.attempt);
@@ -86,16 +97,26 @@ export class Watch implements StoreObserver, QueueObserver {
     if (times > 1) this.#world.count("re-send");
     if (times > 1 && this.#world.chosenRates.lostMessage === 0) this.#world.count("re-send without a lost message");
     if (message.alone === true) this.#world.count("sent alone");
-    void by;
+    if (times > 1 || message.attempt > 1) this.#holdings.sentAgain(message);
   }
 
   delivered(_lane: string, message: Message, to: string): void {
     const name = parseWorkerName(to.slice(1));
     if (message.epoch < name.epoch) this.#world.count("leftover delivered");
     if (message.epoch > name.epoch) this.#world.count("newer message to a zombie");
+    if (message.kind === "batch") this.#holdings.delivered(message, to.slice(1));
     if (message.kind === "batch" && this.#fold(message.job)?.isSettled(message.batch) === true) {
       this.#world.count("redelivery of a settled batch");
     }
+  }
+
+  acked(message: Message, by: string): void {
+    if (message.kind === "batch") this.#holdings.acked(message, by.slice(1));
+  }
+
+  /** A worker's process is gone. */
+  ended(worker: string): void {
+    this.#holdings.ended(worker);
   }
 
   runsOf(job: string): JobRuns {
@@ -119,18 +140,16 @@ export class Watch implements StoreObserver, QueueObserver {
 
   /** What the handler of one worker does; each run is written down. */
   deedsOf(name: GenerationName, process: SimulatedProcess): Deeds {
-    return this.runsOf(name.job).deeds(process, (startedAtMs) => {
-      this.#mayRun(name, process, startedAtMs);
+    return this.runsOf(name.job).deeds(process, () => {
+      this.#mayRun(name);
     });
   }
 
   /** I10: no new batch starts later than a lease after its lane said stop, or went on to another job. */
-  #mayRun(name: GenerationName, process: SimulatedProcess, nowMs: number): void {
+  #mayRun(name: GenerationName): void {
     const lane = this.#lanes.get(`lanes/${String(name.lane)}.json`);
     const free = lane?.job === name.job && lane.epoch === name.epoch && !lane.stop;
     if (free) return;
-    void process;
-    void nowMs;
     this.#world.count("run after the lane said stop");
   }
 
@@ -139,11 +158,12 @@ export class Watch implements StoreObserver, QueueObserver {
     const from = before?.state ?? "pending";
     if (isFinal(from)) this.#world.broken(`I7: job ${job} was ${from}, and is ${state.state}`);
     else if (from !== state.state && !mayMove(from, state.state)) this.#world.broken(`I7: job ${job} moved from ${from} to ${state.state}`); // prettier-ignore
-    if (before?.cause != null && before.cause.kind !== state.cause?.kind && !isFinal(state.state)) {
-      this.#world.broken(`job ${job}: the cause of its end changed from ${before.cause.kind}`);
+    const cause = before?.cause ?? undefined;
+    if (cause !== undefined && cause.kind !== state.cause?.kind && !isFinal(state.state)) {
+      this.#world.broken(`job ${job}: the cause of its end changed from ${cause.kind}`);
     }
     const [a, b] = [before?.lane, state.lane];
-    if (a != null && b != null && a.lane === b.lane && a.epoch === b.epoch && a.term > b.term) {
+    if (b && a?.lane === b.lane && a.epoch === b.epoch && a.term > b.term) {
       this.#world.broken(
         `I11: job ${job}: a deposed driver (term ${String(b.term)}) wrote over term ${String(a.term)}`,
       );
@@ -166,6 +186,12 @@ export class Watch implements StoreObserver, QueueObserver {
     if (record.state === "closed") this.#world.count("hook closed");
     if (state !== "completing")
       this.#world.broken(`I5: the hook of job ${job} moved to ${record.state} while the job was ${state}`);
+    if ((record.state === "done" || record.state === "failed") && record.worker !== null) {
+      const claimed =
+        before?.state === "claimed" && before.worker === record.worker && before.opening === record.opening;
+      if (!claimed)
+        this.#world.broken(`I6: the hook of job ${job} is ${record.state} by ${record.worker}, whose claim it was not`);
+    }
     if (record.state !== "claimed") return;
     this.#world.count("hook claimed");
     const user = this.#userOf(job);
@@ -193,10 +219,11 @@ export class Watch implements StoreObserver, QueueObserver {
       if (job !== undefined && job !== lane.job) this.#world.broken(`I11: epoch ${name(lane.epoch)} had two jobs`);
       this.#epochs.set(name(lane.epoch), lane.job);
     }
-    if (before?.job != null && lane.job === before.job && lane.term > before.term) this.#world.count("takeover");
+    if (lane.job !== null && lane.job === before?.job && lane.term > before.term) this.#world.count("takeover");
   }
 
   #ledgerLine(job: string, key: string, line: LedgerLine): void {
+    this.#holdings.wrote(workerOfLedger(key), job, line);
     if (line.t === "outcome") {
       this.runsOf(job).noteOutcome(line);
       this.#fold(job)?.addOutcome(key, line);

@@ -21,15 +21,14 @@ export const API = "sim";
 /** Which planned job a spec is of. */
 export const NUMBER_LABEL = "number";
 
-/** One to three jobs; their files are put into the dataset. */
-export function drawWorkload(chance: Chance, dataset: MemoryDataset, dreadful: boolean): PlannedJob[] {
-  const jobs = chance.pick([1, 1, 1, 2, 2, 3]);
+/** So many jobs; their files are put into the dataset. `dreadful`: their handlers and users are no angels. */
+export function drawWorkload(chance: Chance, dataset: MemoryDataset, dreadful: boolean, jobs: number): PlannedJob[] {
   return Array.from({ length: jobs }, (_, number) => drawJob(chance, dataset, dreadful, number));
 }
 
 function drawJob(chance: Chance, dataset: MemoryDataset, dreadful: boolean, number: number): PlannedJob {
   const batchSize = chance.integer(1, 4);
-  const batches = chance.is(0.08) ? chance.integer(60, 90) : chance.integer(1, 16);
+  const batches = chance.is(0.1) ? chance.integer(60, 90) : chance.integer(1, 16);
   const count = Math.max(1, batches * batchSize - chance.integer(0, batchSize - 1));
   const files = chance.is(0.4);
   const badItems = files && dreadful ? chance.pick([0, 0, 0.05]) : 0;
