@@ -11,6 +11,7 @@ import { datasetFor } from "../backends/dataset.by-scheme.ts";
 import { FilesDataset } from "../backends/dataset.files.ts";
 import { s3FromEnvironment } from "../backends/dataset.s3.ts";
 import type { Dataset } from "../backends/dataset.ts";
+import type { Environments } from "../backends/environments.ts";
 import { VenvEnvironments } from "../backends/environments.venv.ts";
 import type { LogLine, LogStore } from "../backends/log-store.ts";
 import { FileLogStore } from "../backends/log-store.files.ts";
@@ -142,27 +143,12 @@ async function startOn(
     },
   );
   parts.set("replica", replica);
-  const jobs = createJobService({
-    store,
-    dataset,
-    logs,
-    clock: realClock,
-    random: realRandom,
-    lanes: options.lanes,
-    live: (_api, job) => replica.live(job),
-    poke: (_api, job) => {
-      replica.poke(job);
-    },
-  });
-  const environments = new VenvEnvironments({
-    root,
-    python: environment[ENV.python] ?? "python3",
-    env: environment,
-    clock: realClock,
-  });
+  const jobs = jobService(options, store, dataset, logs, replica);
+  const python = environment[ENV.python] ?? "python3";
+  const builder = new VenvEnvironments({ root, python, env: environment, clock: realClock });
   const apis = new Apis({
     store,
-    environments,
+    environments: endingWith(builder, end.signal),
     stopAllJobs: (api) => stopAllJobs(store, jobs, realClock, api),
   });
   const app = await buildDoors(options, jobs, apis, metricsOf(replica));
@@ -174,6 +160,27 @@ async function startOn(
     pool,
     stop: () => stopAll({ app, end, running, replica, pool, server, store }),
   };
+}
+
+function jobService(
+  { lanes }: LaptopOptions,
+  store: FileStore,
+  dataset: Dataset,
+  logs: LogStore,
+  replica: Replica,
+): JobService {
+  return createJobService({
+    store,
+    dataset,
+    logs,
+    clock: realClock,
+    random: realRandom,
+    lanes,
+    live: (_api, job) => replica.live(job),
+    poke: (_api, job) => {
+      replica.poke(job);
+    },
+  });
 }
 
 function processPool(
@@ -211,6 +218,11 @@ function withPython(environment: LaptopOptions["environment"], signal: AbortSign
     () => undefined, // the handler's start says it better
   );
   return inherited;
+}
+
+/** Builds end with the service: an installer that went on alone would be left behind. */
+function endingWith(environments: Environments, signal: AbortSignal): Environments {
+  return { build: (files, asking, progress) => environments.build(files, asking, progress, signal) };
 }
 
 /** Logs are no part of the truth: a line that a full disk does not take must not end the service. */
