@@ -33,6 +33,8 @@ export class Watch implements StoreObserver, QueueObserver {
   readonly #cuts = new Set<string>();
   readonly #owners = new Map<string, string>();
   readonly #epochs = new Map<string, string>();
+  /** When an epoch of a lane came to its end, or to its stop. */
+  readonly #closedAtMs = new Map<string, number>();
 
   constructor(world: World, _store: MemoryStore, jobs: readonly UserJob[]) {
     this.#world = world;
@@ -147,10 +149,12 @@ export class Watch implements StoreObserver, QueueObserver {
 
   /** I10: no new batch starts later than a lease after its lane said stop, or went on to another job. */
   #mayRun(name: GenerationName): void {
-    const lane = this.#lanes.get(`lanes/${String(name.lane)}.json`);
-    const free = lane?.job === name.job && lane.epoch === name.epoch && !lane.stop;
-    if (free) return;
+    const closedAtMs = this.#closedAtMs.get(`lanes/${String(name.lane)}.json ${String(name.epoch)}`);
+    if (closedAtMs === undefined) return;
     this.#world.count("run after the lane said stop");
+    const { slow, freeze } = this.#world.chosenRates; // between the last look at the lane and the run anything may be slow
+    if (slow + freeze > 0 || this.#world.nowMs - closedAtMs <= this.#world.leaseMs + 1_000) return;
+    this.#world.broken(`I10: a batch of job ${name.job} begins long after its lane said stop`);
   }
 
   #stateMoved(job: string, state: StateRecord): void {
@@ -219,6 +223,9 @@ export class Watch implements StoreObserver, QueueObserver {
       if (job !== undefined && job !== lane.job) this.#world.broken(`I11: epoch ${name(lane.epoch)} had two jobs`);
       this.#epochs.set(name(lane.epoch), lane.job);
     }
+    const closes = before !== undefined && (lane.stop || lane.job !== before.job || lane.epoch !== before.epoch);
+    const epoch = name(before?.epoch ?? 0);
+    if (closes && !this.#closedAtMs.has(epoch)) this.#closedAtMs.set(epoch, this.#world.nowMs);
     if (lane.job !== null && lane.job === before?.job && lane.term > before.term) this.#world.count("takeover");
   }
 
