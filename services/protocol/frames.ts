@@ -35,8 +35,6 @@ export const FRAME_KIND = {
   ask: 69,
 } as const;
 
-export type FrameKind = (typeof FRAME_KIND)[keyof typeof FRAME_KIND];
-
 export interface HandlerInit {
   /** Absolute path of the unpacked project; cwd, and on sys.path. */
   readonly project: string;

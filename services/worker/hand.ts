@@ -1,7 +1,7 @@
 import type { Delivery } from "../backends/batch-queue.ts";
 import type { HeldLine } from "../protocol/ledger.ts";
 import type { BatchMessage } from "../protocol/messages.ts";
-import type { ReadGroup } from "./payload-reader.ts";
+import type { ReadGroup } from "./read-group.ts";
 import { asRanges } from "../protocol/worker-facts.ts";
 
 export interface HeldBatch {

@@ -3,29 +3,12 @@ import type { ObjectStore } from "../backends/object-store.ts";
 import { itemRanges, joinPayload } from "../protocol/payload.ts";
 import type { Span } from "../protocol/pointers.ts";
 import type { HeldBatch } from "./hand.ts";
+import type { ReadGroup } from "./read-group.ts";
 
 /** Batches that lie one after the other are read in one go, up to so many bytes. */
 const GROUP_BYTES_MAX = 1024 * 1024;
 const STORE_SCHEME = "store:";
 const NOTHING = Buffer.alloc(0);
-
-interface Range {
-  readonly span: Span;
-  readonly start: number;
-  end: number;
-}
-
-/** Bytes that several batches of a hand share, or those of one batch that lies in several places. */
-export interface ReadGroup {
-  readonly ranges: readonly Range[];
-  /** Batches of it that were not read yet. */
-  batches: number;
-  /** The one that came after it. */
-  next: ReadGroup | undefined;
-  reading: Promise<readonly Buffer[]> | undefined;
-  /** What was read. */
-  buffers: readonly Buffer[] | undefined;
-}
 
 /** Where one item of a payload lies, with its bytes. */
 export interface PayloadItem {

@@ -9,23 +9,10 @@ import { Hand, type HeldBatch } from "./hand.ts";
 import { HandlerStartFailed } from "./handlers/handler.ts";
 import { isJudged } from "./judged.ts";
 import { LaneView, type LaneWord } from "./lane-view.ts";
+import { LEAVING_EXIT, type Leaving } from "./leaving.ts";
 import { PayloadReader } from "./payload-reader.ts";
 import { Runner } from "./runner.ts";
 import { Settler } from "./settler.ts";
-
-/** Why a worker ends. */
-export type Leaving =
-  | { readonly kind: "excess" | "stop" | "zombie" | "drain" | "lost" | "sick" }
-  | { readonly kind: "broken"; readonly error: unknown };
-
-const EXIT = {
-  excess: WORKER_EXIT.done,
-  stop: WORKER_EXIT.done,
-  zombie: WORKER_EXIT.done,
-  drain: WORKER_EXIT.drained,
-  lost: WORKER_EXIT.done,
-  sick: WORKER_EXIT.crashed,
-} as const;
 
 /** One worker's life: receive, attempt, settle, until its lane, its platform or its service says otherwise. */
 export class Worker {
@@ -296,7 +283,7 @@ export class Worker {
       await queue.release(identity.queueLane, left.map(({ receipt }) => receipt)); // prettier-ignore
     }
     await this.#runner.close();
-    return EXIT[why.kind];
+    return LEAVING_EXIT[why.kind];
   }
 }
 

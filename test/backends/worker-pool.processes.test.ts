@@ -149,7 +149,7 @@ describe("ProcessPool", () => {
     await pool.start(NAME, 1);
     await roots.untilLines(1);
 
-    await expect.poll(() => pool?.workers(NAME.job, 2)).toMatchObject([{ phase: "ended", exitCode: 0 }]);
+    await expect.poll(() => pool.workers(NAME.job, 2)).toMatchObject([{ phase: "ended", exitCode: 0 }]);
     expect(roots.lines).toEqual(["done"]);
   });
 
@@ -158,7 +158,7 @@ describe("ProcessPool", () => {
     await pool.start(NAME, 1);
     await roots.untilLines(2);
 
-    await expect.poll(async () => (await pool?.workers(NAME.job, 2))?.at(-1)?.waitingFor).toMatch(/ended 2 times/);
+    await expect.poll(async () => (await pool.workers(NAME.job, 2)).at(-1)?.waitingFor).toMatch(/ended 2 times/);
   });
 
   it("says so when the program cannot be started", async () => {

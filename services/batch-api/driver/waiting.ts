@@ -1,10 +1,5 @@
 import type { JobSpec } from "../../protocol/jobs.ts";
 
-/** A job that has no lane yet. */
-export interface WaitingJob {
-  readonly spec: JobSpec;
-}
-
 /**
  * The order in which lanes are granted: by priority, then age. Every fourth epoch of a lane goes by age alone, so that a
  * stream of urgent jobs starves nobody.

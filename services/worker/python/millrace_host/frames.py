@@ -96,7 +96,7 @@ class Channel:
         room = self._view[self._end :]
         count = -1
         if self._replies:
-            # The supervisor may be at work on the former replies: waiting for what it sends then saves both sides a waking.
+            # The supervisor may be at work on the former replies: waiting for what it sends then saves both a waking.
             if self._fast >= FAST_BATCHES:
                 select([self._socket], (), (), CORK_SECONDS)
             try:
