@@ -11,7 +11,7 @@ import { Problem } from "../services/protocol/problems.ts";
 import { isFinal } from "../services/protocol/states.ts";
 
 const API = "bench";
-const JOB_SECONDS_MAX = 120;
+const JOB_SECONDS_MAX = 300;
 
 export interface BenchService {
   readonly service: LaptopService;

@@ -15,8 +15,8 @@ import { withService, type BenchService } from "./service.ts";
 const ROUNDS = 5;
 const PROCESSES = 2;
 const BATCHES = 100_000;
-/** Fewer, as a round of theirs would take some 20 s otherwise. */
-const PEER_JOBS = 20_000;
+/** Fewer, as a round of theirs would take 20 s and more otherwise. */
+const PEER_JOBS = 10_000;
 const ITEM_CHARACTERS = 1_000;
 const LOOK_MS = 10;
 
