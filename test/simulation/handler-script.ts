@@ -15,7 +15,7 @@ export interface HandlerScript {
   readonly deeds: ReadonlyMap<number, { readonly first: readonly Deed[]; readonly forever: boolean }>;
 }
 
-export function drawScript(chance: Chance, batches: number, dreadful: boolean): HandlerScript {
+export function drawScript(chance: Chance, batches: number, dreadful: boolean, slow: boolean): HandlerScript {
   const deeds = new Map<number, { readonly first: readonly Deed[]; readonly forever: boolean }>();
   const badShare = dreadful ? chance.pick([0, 0.02, 0.1, 0.4]) : 0;
   for (let batch = 0; batch < batches; batch += 1) {
@@ -26,7 +26,7 @@ export function drawScript(chance: Chance, batches: number, dreadful: boolean): 
     deeds.set(batch, { first: Array.from({ length: runs }, () => one), forever: chance.is(0.3) });
   }
   const hook = chance.pick(["none", "succeeds", "succeeds", dreadful ? "raises" : "succeeds", dreadful ? "kills the worker once" : "none"] as const); // prettier-ignore
-  const secondsMax = chance.skewed(0.01, 3);
+  const secondsMax = slow ? chance.between(5, 20) : chance.skewed(0.01, 3);
   return { hook, broken: dreadful && chance.is(0.03), secondsMin: secondsMax / 10, secondsMax, deeds };
 }
 

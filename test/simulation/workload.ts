@@ -28,7 +28,9 @@ export function drawWorkload(chance: Chance, dataset: MemoryDataset, dreadful: b
 
 function drawJob(chance: Chance, dataset: MemoryDataset, dreadful: boolean, number: number): PlannedJob {
   const batchSize = chance.integer(1, 4);
-  const batches = chance.is(0.1) ? chance.integer(60, 90) : chance.integer(1, 16);
+  // Batches that take longer than a lease must not look lost.
+  const slow = chance.is(0.15);
+  const batches = slow ? chance.integer(2, 6) : chance.is(0.1) ? chance.integer(60, 90) : chance.integer(1, 16);
   const count = Math.max(1, batches * batchSize - chance.integer(0, batchSize - 1));
   const files = chance.is(0.4);
   const badItems = files && dreadful ? chance.pick([0, 0, 0.05]) : 0;
@@ -39,12 +41,12 @@ function drawJob(chance: Chance, dataset: MemoryDataset, dreadful: boolean, numb
     timeoutSeconds: dreadful && chance.is(0.1) ? chance.integer(5, 60) : null,
     input: files ? putFiles(chance, dataset, number, items, batchSize) : inline(items, batchSize),
     attempts: chance.integer(1, 3),
-    batchTimeoutSeconds: chance.is(0.7) ? 4 : null,
+    batchTimeoutSeconds: chance.is(0.7) ? (slow ? 30 : 4) : null,
     priority: chance.integer(-1, 1),
     labels: { [NUMBER_LABEL]: String(number) },
     deadLetterQueue: null,
   };
-  let script = drawScript(chance, Math.ceil(count / batchSize), dreadful);
+  let script = drawScript(chance, Math.ceil(count / batchSize), dreadful, slow);
   // without a batch timeout a handler that hangs hangs for ever, and is none of ours
   if (submission.batchTimeoutSeconds === null) script = withoutHangs(script);
   const submitAtMs = chance.integer(0, 4_000);
