@@ -56,7 +56,7 @@ export class PayloadReader {
     let read = 0;
     for (let { group } = first; group !== undefined && read < batches; group = group.next) {
       this.#begin(group).catch(() => undefined); // whoever runs its batches hears of it
-      read += group.batches;
+      read += Math.max(0, group.batches); // batches that were put back are read again, and counted twice
     }
   }
 
