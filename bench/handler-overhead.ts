@@ -11,15 +11,13 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { realClock, realRandom } from "../services/backends/clock.real.ts";
 import { MALLOC_ENVIRONMENT, startPythonHandler } from "../services/worker/handlers/handler.python.ts";
+import { pipeDepth } from "../services/worker/pipe-depth.ts";
 import { compare } from "./rounds.ts";
 import type { BenchRow } from "./row.ts";
 
 const PYTHON_PATH = fileURLToPath(new URL("../services/worker/python", import.meta.url));
 const HOST = join(PYTHON_PATH, "millrace_host", "__main__.py");
 const ROUNDS = 5;
-/** Batches in the handler's pipe, as the worker keeps them. */
-const DEPTH = 2;
-
 /** Works for so long without sleeping: a sleep's own error would hide what is measured. */
 const HANDLER = `
 import time
@@ -52,6 +50,8 @@ interface Case {
   readonly what: string;
   readonly bar: string;
   readonly handlerSeconds: number;
+  /** About what a batch takes in all, milliseconds: the worker keeps as many in the pipe as this says. */
+  readonly batchMs: number;
   readonly batches: number;
   readonly items: readonly unknown[];
 }
@@ -65,6 +65,7 @@ const CASES: readonly Case[] = [
     what: "1 ms handler, 32 small dicts a batch, against a bare loop",
     bar: "<= 1.05",
     handlerSeconds: 0.001,
+    batchMs: 1,
     batches: 1_500,
     items: smallDicts(32),
   },
@@ -73,6 +74,7 @@ const CASES: readonly Case[] = [
     what: "10 ms handler, 32 small dicts a batch, against a bare loop",
     bar: "<= 1.015",
     handlerSeconds: 0.01,
+    batchMs: 10,
     batches: 150,
     items: smallDicts(32),
   },
@@ -81,6 +83,7 @@ const CASES: readonly Case[] = [
     what: "no-op handler, 1 MB of JSON a batch, against a bare loop",
     bar: "<= 2.2",
     handlerSeconds: 0,
+    batchMs: 8,
     batches: 100,
     items: smallDicts(17_500),
   },
@@ -145,7 +148,7 @@ async function throughHandler(folder: string, measured: Case, body: Buffer): Pro
         if (answer.kind !== "done") throw new Error(`a batch of the bench was answered ${answer.kind}`);
       }
     };
-    await Promise.all(Array.from({ length: DEPTH }, one));
+    await Promise.all(Array.from({ length: pipeDepth(measured.batchMs) }, one));
     return (realClock.monotonicMs() - began) / measured.batches;
   } finally {
     await handler.close();

@@ -3,6 +3,7 @@ import type { WorkerDeps } from "./context.ts";
 import type { Hand, HeldBatch } from "./hand.ts";
 import { HandlerStartFailed, type Handler, type Ready } from "./handlers/handler.ts";
 import type { PayloadReader } from "./payload-reader.ts";
+import { pipeDepth } from "./pipe-depth.ts";
 import type { AttemptEnd, Settler } from "./settler.ts";
 import { Slot } from "./slot.ts";
 
@@ -258,14 +259,4 @@ export class Runner {
     for (const held of waiting) hand.drop(held);
     await this.#deps.queue.release(this.#deps.identity.queueLane, waiting.map(({ receipt }) => receipt)); // prettier-ignore
   }
-}
-
-/** Work that stands in one handler's pipe, so that it need not wait for the next batch, nor wake for each. */
-const PIPE_MS = 20;
-const PIPE_DEPTH_MAX = 64;
-
-/** How many batches stand in one handler's pipe: as many as it takes to keep it busy, and none behind a long one. */
-function pipeDepth(meanMs: number | undefined): number {
-  if (meanMs === undefined || meanMs > 250) return 1;
-  return Math.max(2, Math.min(PIPE_DEPTH_MAX, Math.floor(PIPE_MS / Math.max(meanMs, 0.001))));
 }

@@ -1,4 +1,3 @@
-import { batchId } from "../../services/protocol/ids.ts";
 import type { Chance } from "./chance.ts";
 
 /** What the user's code does with a batch, run after run. */
@@ -28,9 +27,4 @@ export function drawScript(chance: Chance, batches: number, dreadful: boolean, s
   const hook = chance.pick(["none", "succeeds", "succeeds", dreadful ? "raises" : "succeeds", dreadful ? "kills the worker once" : "none"] as const); // prettier-ignore
   const secondsMax = slow ? chance.between(5, 20) : chance.skewed(0.01, 3);
   return { hook, broken: dreadful && chance.is(0.03), secondsMin: secondsMax / 10, secondsMax, deeds };
-}
-
-/** Batch numbers by the id that a handler is told. */
-export function batchIds(job: string, batches: number): ReadonlyMap<string, number> {
-  return new Map(Array.from({ length: batches }, (_, batch) => [batchId(job, batch), batch] as const));
 }
