@@ -2,6 +2,7 @@
  * Reads the fields of a value that came from outside (YAML, JSON), strictly, and gathers every fault instead of throwing at
  * the first. A name counts as known once it was asked for, so what nobody asked for is unknown.
  */
+import { nearestWord } from "./nearest-word.ts";
 import type { Fault } from "./problems.ts";
 
 export interface IntegerRange {
@@ -103,35 +104,9 @@ export function found(value: unknown): string {
 
 /** The nearest of the known words, else all of them. */
 function choice(value: unknown, known: readonly string[]): string {
-  const near = typeof value === "string" ? nearest(value, known) : undefined;
+  const near = typeof value === "string" ? nearestWord(value, known) : undefined;
   if (near !== undefined) return `${near} instead`;
   return known.length === 1 ? (known[0] ?? "") : `one of ${known.join(", ")}`;
-}
-
-/** The known name that a wrong one was most likely meant to be; undefined when none is near. */
-export function nearest(name: string, known: readonly string[]): string | undefined {
-  const plain = (text: string) => text.toLowerCase().replaceAll(/[-_]/g, "");
-  let best: string | undefined;
-  let bestEdits = Math.max(2, Math.floor(name.length / 3)) + 1;
-  for (const candidate of known) {
-    const distance = edits(plain(name), plain(candidate));
-    if (distance < bestEdits && distance < candidate.length) [best, bestEdits] = [candidate, distance];
-  }
-  return best;
-}
-
-/** Levenshtein distance. */
-function edits(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= from.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[to.length] ?? 0;
 }
 
 function joined(path: string, name: string): string {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { parseMillraceSpec } from "../../services/protocol/api-spec.parse.ts";
-import { nearest } from "../../services/protocol/fields.ts";
+import { nearestWord } from "../../services/protocol/nearest-word.ts";
 import { faultSentence } from "../../services/protocol/problems.ts";
 
 const MINIMAL = { name: "word-count", handler: { path: "handler.py" } };
@@ -167,6 +167,6 @@ describe("nearest", () => {
     ["atempts", "attempts"],
     ["zzzzzz", undefined],
   ])("finds what %s was meant to be", (wrong, meant) => {
-    expect(nearest(wrong, ["batch_size", "workers", "attempts", "env"])).toBe(meant);
+    expect(nearestWord(wrong, ["batch_size", "workers", "attempts", "env"])).toBe(meant);
   });
 });

@@ -1,6 +1,7 @@
 import { jobKeys, queueLane } from "../../protocol/keys.ts";
 import type { ObjectStore } from "../../backends/object-store.ts";
 import type { CompletionRecord, JobSpec } from "../../protocol/jobs.ts";
+import { readRecord } from "../jobs/stored.ts";
 import type { RunningJob } from "./running-job.ts";
 
 type Ended = Extract<CompletionRecord, { state: "done" | "failed" | "closed" }>;
@@ -85,9 +86,8 @@ export class CompletionHook {
 }
 
 async function readCompletion(store: ObjectStore, spec: JobSpec): Promise<StoredCompletion> {
-  const found = await store.read(jobKeys(spec.api, spec.job).completion);
-  if (found === undefined) return { record: undefined, version: undefined };
-  return { record: JSON.parse(found.bytes.toString("utf8")) as CompletionRecord, version: found.version };
+  const found = await readRecord<CompletionRecord>(store, jobKeys(spec.api, spec.job).completion);
+  return { record: found?.value, version: found?.version };
 }
 
 /** One try; answers the record when it is an end and was written. */

@@ -1,6 +1,7 @@
 import type { ObjectStore } from "../../backends/object-store.ts";
 import { apiKeys } from "../../protocol/keys.ts";
 import type { LaneRecord } from "../../protocol/lanes.ts";
+import { readRecord } from "../jobs/stored.ts";
 
 /** This driver no longer owns its lane: another replica took it, or the lane went to another job. It must stop at once. */
 export class Deposed extends Error {
@@ -15,9 +16,8 @@ export interface HeldLane {
 }
 
 export async function readLane(store: ObjectStore, api: string, lane: number): Promise<HeldLane | undefined> {
-  const found = await store.read(apiKeys(api).lane(lane));
-  if (found === undefined) return undefined;
-  return { lane, record: JSON.parse(found.bytes.toString("utf8")) as LaneRecord, version: found.version };
+  const found = await readRecord<LaneRecord>(store, apiKeys(api).lane(lane));
+  return found === undefined ? undefined : { lane, record: found.value, version: found.version };
 }
 
 /** One try; undefined when somebody else was first. */

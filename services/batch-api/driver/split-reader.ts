@@ -1,5 +1,6 @@
 import type { ObjectStore } from "../../backends/object-store.ts";
 import { jobKeys } from "../../protocol/keys.ts";
+import { readObject } from "../jobs/stored.ts";
 import {
   batchesInSplit,
   pointerAt,
@@ -44,8 +45,7 @@ export class SplitReader {
     if (this.complete) return false;
     const before = this.splits;
     // The end first: then all the split files that it counts exist.
-    const found = await this.#store.get(this.#keys.splitEnd);
-    const end = found === undefined ? undefined : (JSON.parse(found.bytes.toString("utf8")) as SplitEnd);
+    const end = await readObject<SplitEnd>(this.#store, this.#keys.splitEnd);
     while (this.splits < (end?.splits ?? Infinity)) {
       const file = await this.#load(this.splits);
       if (file === undefined) break;
@@ -77,9 +77,8 @@ export class SplitReader {
     return { pointer: pointerAt(file, batch - first), firstItem: (batch - first) * this.#batchSize + file.first_item };
   }
 
-  async #load(split: number): Promise<SplitFile | undefined> {
-    const found = await this.#store.get(this.#keys.split(split));
-    return found === undefined ? undefined : (JSON.parse(found.bytes.toString("utf8")) as SplitFile);
+  #load(split: number): Promise<SplitFile | undefined> {
+    return readObject<SplitFile>(this.#store, this.#keys.split(split));
   }
 
   #takeIn(file: SplitFile): void {
