@@ -1,4 +1,7 @@
 /** A runner over a watched world, with handlers whose answers a test gives. */
+import { jobKeys } from "../../services/protocol/keys.ts";
+import type { LedgerLine } from "../../services/protocol/ledger.ts";
+import { parseLines } from "../../services/protocol/ledger.parse.ts";
 import type { WorkerDeps } from "../../services/worker/context.ts";
 import { Hand } from "../../services/worker/hand.ts";
 import { HandlerStartFailed } from "../../services/worker/handlers/handler.ts";
@@ -88,6 +91,17 @@ export class RunnerBench {
     await this.world.clock.advance(afterMs);
     handler.answer(answer);
     await this.settle();
+  }
+
+  /** All lines of the worker's ledger. */
+  async ledger(): Promise<LedgerLine[]> {
+    const { api, job, name } = anIdentity();
+    const found = await this.world.memory.get(jobKeys(api, job).ledger(name, 0));
+    return found === undefined ? [] : [...parseLines<LedgerLine>(found.bytes).lines];
+  }
+
+  async outcomes() {
+    return (await this.ledger()).flatMap((line) => (line.t === "outcome" ? [line] : []));
   }
 
   async settle(): Promise<void> {

@@ -105,4 +105,10 @@ export class WorkerBench {
     this.handlers.push(handler);
     return Promise.resolve({ handler, ready: this.ready });
   }
+
+  /** A poll of somebody else: what is visible in the lane. */
+  async visible(): Promise<number[]> {
+    const deliveries = await this.world.lanes.receive(LANE, { messagesMax: 10, waitSeconds: 0 });
+    return deliveries.flatMap(({ message }) => (message.kind === "batch" ? message.batch : [])).sort();
+  }
 }

@@ -1,20 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { jobKeys } from "../../services/protocol/keys.ts";
-import type { LedgerLine } from "../../services/protocol/ledger.ts";
-import { parseLines } from "../../services/protocol/ledger.parse.ts";
 import { RunnerBench } from "../support/a-runner.ts";
-import { anIdentity } from "../support/a-worker.ts";
-
-const { api, job, name } = anIdentity();
-
-async function ledger(bench: RunnerBench): Promise<LedgerLine[]> {
-  const found = await bench.world.memory.get(jobKeys(api, job).ledger(name, 0));
-  return found === undefined ? [] : [...parseLines<LedgerLine>(found.bytes).lines];
-}
-
-async function outcomes(bench: RunnerBench) {
-  return (await ledger(bench)).flatMap((line) => (line.t === "outcome" ? [line] : []));
-}
 
 describe("a runner that ends", () => {
   it("waits for what the handlers have when it is drained, and begins nothing more", async () => {
@@ -50,6 +35,6 @@ describe("a runner that ends", () => {
 
     expect(bench.handler.kills).toEqual(["aborted"]);
     expect(bench.hand.batches()).toEqual([0, 1]);
-    expect(await outcomes(bench)).toEqual([]);
+    expect(await bench.outcomes()).toEqual([]);
   });
 });

@@ -1,22 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { jobKeys } from "../../services/protocol/keys.ts";
-import type { LedgerLine } from "../../services/protocol/ledger.ts";
-import { parseLines } from "../../services/protocol/ledger.parse.ts";
 import { RunnerBench } from "../support/a-runner.ts";
-import { anIdentity } from "../support/a-worker.ts";
 import { aJobSpec } from "../support/builders.ts";
 import { DONE } from "../support/fake-handler.ts";
-
-const { api, job, name } = anIdentity();
-
-async function ledger(bench: RunnerBench): Promise<LedgerLine[]> {
-  const found = await bench.world.memory.get(jobKeys(api, job).ledger(name, 0));
-  return found === undefined ? [] : [...parseLines<LedgerLine>(found.bytes).lines];
-}
-
-async function outcomes(bench: RunnerBench) {
-  return (await ledger(bench)).flatMap((line) => (line.t === "outcome" ? [line] : []));
-}
 
 describe("the runner", () => {
   it("gives a handler one batch at a time until it knows how long one takes", async () => {
@@ -56,7 +41,7 @@ describe("the runner", () => {
     await bench.take([3]);
     await bench.answer(250);
 
-    expect(await outcomes(bench)).toMatchObject([{ batch: 3, attempt: 1, result: "all", items: 1, seconds: 0.25 }]);
+    expect(await bench.outcomes()).toMatchObject([{ batch: 3, attempt: 1, result: "all", items: 1, seconds: 0.25 }]);
     expect(bench.world.callsOf("ack")).toHaveLength(1);
     expect(bench.hand.size).toBe(0);
     expect(bench.runner.isIdle).toBe(true);
@@ -82,11 +67,11 @@ describe("the runner", () => {
     first.die();
     await bench.settle();
 
-    expect(await outcomes(bench)).toMatchObject([{ batch: 0 }, { batch: 1, result: "none", cause: "killed" }]);
+    expect(await bench.outcomes()).toMatchObject([{ batch: 0 }, { batch: 1, result: "none", cause: "killed" }]);
     expect(bench.starts).toBe(2);
     expect(bench.handler.inPipe).toEqual([2]);
     await bench.answer();
-    expect(await outcomes(bench)).toHaveLength(3);
+    expect(await bench.outcomes()).toHaveLength(3);
     expect(bench.broken).toEqual([]);
   });
 
@@ -106,7 +91,7 @@ describe("the runner", () => {
       await bench.settle();
     }
 
-    const ends = (await outcomes(bench)).map(({ batch, result, cause }) => [batch, result, cause]);
+    const ends = (await bench.outcomes()).map(({ batch, result, cause }) => [batch, result, cause]);
     expect(ends).toEqual([
       [0, "all", undefined],
       [2, "all", undefined],
@@ -130,7 +115,7 @@ describe("the runner", () => {
     await bench.settle();
     for (let left = 0; left < 8 && bench.handler.depth > 0; left += 1) await bench.answer(100);
 
-    const batches = (await outcomes(bench)).map(({ batch }) => batch);
+    const batches = (await bench.outcomes()).map(({ batch }) => batch);
     expect(batches.sort()).toEqual([0, 1, 2, 3, 4, 5, 6]);
     expect(bench.hand.size).toBe(0);
   });
@@ -180,7 +165,7 @@ describe("a batch that runs alone", () => {
     await bench.answer(1, DONE, bench.handlers[0]);
 
     expect(startedWhenRun).not.toContain(true);
-    expect(await ledger(bench)).toContainEqual({ t: "started", batch: 1, attempt: 1 });
+    expect(await bench.ledger()).toContainEqual({ t: "started", batch: 1, attempt: 1 });
     expect(bench.handlers.flatMap(({ inPipe }) => inPipe)).toEqual([1]);
   });
 
@@ -225,7 +210,7 @@ describe("the runner's watch", () => {
     await bench.settle();
 
     expect(bench.handlers[0]?.kills).toEqual(["timed_out"]);
-    expect(await outcomes(bench)).toMatchObject([{ batch: 0, result: "none", cause: "timed_out" }]);
+    expect(await bench.outcomes()).toMatchObject([{ batch: 0, result: "none", cause: "timed_out" }]);
     over.abort();
     await watching;
   });
@@ -264,7 +249,7 @@ describe("the runner's watch", () => {
     await bench.world.clock.advance(5_200);
     await bench.settle();
 
-    expect(await ledger(bench)).toContainEqual({ t: "handed_back", batches: [1, 2] });
+    expect(await bench.ledger()).toContainEqual({ t: "handed_back", batches: [1, 2] });
     expect(bench.world.callsOf("release")).toHaveLength(1);
     // A copy that comes back to this very worker is not taken for one that it holds.
     expect(heldAtRelease).toEqual([[0]]);

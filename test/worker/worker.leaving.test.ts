@@ -1,15 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { WORKER_EXIT } from "../../services/protocol/exit-codes.ts";
-import { LANE, WorkerBench } from "../support/a-whole-worker.ts";
+import { WorkerBench } from "../support/a-whole-worker.ts";
 import { anIdentity, aOneItemMessage } from "../support/a-worker.ts";
 
 const { name } = anIdentity();
-
-/** A poll of somebody else: what is visible in the lane. */
-async function visible(bench: WorkerBench): Promise<number[]> {
-  const deliveries = await bench.world.lanes.receive(LANE, { messagesMax: 10, waitSeconds: 0 });
-  return deliveries.flatMap(({ message }) => (message.kind === "batch" ? message.batch : [])).sort();
-}
 
 describe("a worker that leaves", () => {
   it("aborts, hands back and releases what it holds when its lane says stop", async () => {
@@ -26,7 +20,7 @@ describe("a worker that leaves", () => {
       { t: "left", why: "stop" },
     ]);
     expect(await bench.lines("outcome")).toEqual([]);
-    expect(await visible(bench)).toEqual([0, 1]);
+    expect(await bench.visible()).toEqual([0, 1]);
   });
 
   it("leaves when its index is not kept, but only empty-handed and after the split has ended", async () => {
@@ -84,7 +78,7 @@ describe("a worker that leaves", () => {
 
     expect(bench.exitCode).toBe(WORKER_EXIT.drained);
     expect(bench.handler.seen).toEqual([]);
-    expect(await visible(bench)).toEqual([2]);
+    expect(await bench.visible()).toEqual([2]);
   });
 
   it("writes handed_back, and asks nothing of the queue, when its service is gone", async () => {

@@ -8,12 +8,6 @@ import { anIdentity, aOneItemMessage } from "../support/a-worker.ts";
 
 const { api, job } = anIdentity();
 
-/** A poll of somebody else: what is visible in the lane. */
-async function visible(bench: WorkerBench): Promise<number[]> {
-  const deliveries = await bench.world.lanes.receive(LANE, { messagesMax: 10, waitSeconds: 0 });
-  return deliveries.flatMap(({ message }) => (message.kind === "batch" ? message.batch : [])).sort();
-}
-
 describe("a worker's first acts", () => {
   it.each([
     { told: "another job", lane: { job: "another" } },
@@ -103,7 +97,7 @@ describe("a worker at work", () => {
 
     expect(bench.exitCode).toBe(WORKER_EXIT.done);
     expect(bench.world.callsOf("ack")).toEqual([]);
-    expect(await visible(bench)).toEqual([5]);
+    expect(await bench.visible()).toEqual([5]);
     expect(await bench.lines("left")).toEqual([{ t: "left", why: "zombie" }]);
   });
 
@@ -115,7 +109,7 @@ describe("a worker at work", () => {
 
     expect(bench.handler.depth).toBe(1);
     expect(bench.world.callsOf("ack")).toHaveLength(1);
-    expect(await visible(bench)).toEqual([]);
+    expect(await bench.visible()).toEqual([]);
   });
 
   it("runs a pointer that comes a second time alone, after a started line", async () => {
@@ -123,7 +117,7 @@ describe("a worker at work", () => {
     await bench.world.memory.put("items", Buffer.from("0\n1\n"));
     await bench.setLane({});
     await bench.world.lanes.send(LANE, [aOneItemMessage(0)]);
-    await visible(bench);
+    await bench.visible();
     await bench.advance(61_000);
 
     bench.run();
@@ -139,7 +133,7 @@ describe("a worker at work", () => {
     const verdict = { t: "died", batch: 0, attempt: 1, worker: "1-1-9-ff", cause: "worker_died" } as const;
     await bench.world.memory.append(jobKeys(api, job).verdict(1, 0), Buffer.from(encodeLine(verdict)), 0);
     await bench.world.lanes.send(LANE, [aOneItemMessage(0)]);
-    await visible(bench);
+    await bench.visible();
     await bench.advance(61_000);
 
     bench.run();
@@ -159,7 +153,7 @@ describe("a worker at work", () => {
     await bench.advance(10_000);
 
     expect((await bench.lines("handed_back")).length).toBeLessThanOrEqual(handedBack + 1);
-    expect(await visible(bench)).toEqual([1]);
+    expect(await bench.visible()).toEqual([1]);
     bench.handler.answer();
     await bench.advance(70_000);
     expect(bench.handler.inPipe).toEqual([1]);
