@@ -2,6 +2,24 @@
 export const ENV = {
   /** service: where all laptop state lives (store, logs, socket). */
   root: "MILLRACE_ROOT",
+  /** Where durable state lives in the cloud: `s3://<bucket>`. Not set on a laptop, where `root` says it. */
+  store: "MILLRACE_STORE",
+  /** Queue URLs of the API's lanes in their order, separated by commas: lane n is the n-th, counted from 0. */
+  lanes: "MILLRACE_LANES",
+  /** Log group of the API. */
+  logGroup: "MILLRACE_LOG_GROUP",
+  /** How long a lease lasts, seconds; default 60. */
+  leaseSeconds: "MILLRACE_LEASE_SECONDS",
+  /** service: Kubernetes namespace of the API's worker Jobs. */
+  namespace: "MILLRACE_NAMESPACE",
+  /** service: name of the PodTemplate that new versions of the API copy. */
+  podTemplate: "MILLRACE_POD_TEMPLATE",
+  /** service: where its doors, and its health and metrics, listen. */
+  host: "MILLRACE_HOST",
+  port: "MILLRACE_PORT",
+  healthPort: "MILLRACE_HEALTH_PORT",
+  /** worker in a pod: the pod's uid, whose first 8 hex digits name the incarnation. */
+  podUid: "MILLRACE_POD_UID",
   /** worker: API, job, lane, epoch, generation and index that it belongs to. */
   api: "MILLRACE_API",
   job: "MILLRACE_JOB",
