@@ -40,6 +40,11 @@ export interface BatchQueue {
   /** Hands messages back: visible to the next receive at once. A receipt that is no longer good is ignored. */
   release(lane: string, receipts: readonly string[]): Promise<void>;
 
-  /** Resolves when the lane answers; throws when it does not (gone, denied, unreachable). */
+  /** Resolves when the lane answers; throws when it does not: `LaneGone` when it is not there, else denied or unreachable. */
   probe(lane: string): Promise<void>;
+}
+
+/** The lane is not there (any more): whoever drives a job on it needs another one. The message names the lane and the fix. */
+export class LaneGone extends Error {
+  override readonly name = "LaneGone";
 }

@@ -31,7 +31,10 @@ export interface PoolWorker {
 }
 
 export interface WorkerPool {
-  /** Starts a generation of `workers` (>= 1) workers, indexes 0 to workers - 1. Does nothing when it exists already. */
+  /**
+   * Starts a generation of `workers` (>= 1) workers, indexes 0 to workers - 1. Does nothing when it exists already. Throws
+   * `PoolRefused` when trying again is of no use.
+   */
   start(name: GenerationName, workers: number): Promise<void>;
 
   /** Raises a generation's size; never lowers it. Does nothing when the generation does not exist. */
@@ -45,4 +48,9 @@ export interface WorkerPool {
 
   /** Resolves when the pool answers; throws when it does not. */
   probe(): Promise<void>;
+}
+
+/** The pool will never start these workers as they are asked for; the message is its own words, with the fix. Not tried again. */
+export class PoolRefused extends Error {
+  override readonly name = "PoolRefused";
 }
