@@ -1,0 +1,117 @@
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/** Something that is made once and kept. */
+export interface CacheEntry {
+  /** Its folder's name; holds a hash of all that its content depends on, so that an entry never goes stale. */
+  readonly folder: string;
+  /** For the reader of a first run: what is made, and about how long that takes. */
+  readonly what: string;
+  /**
+   * Makes the content.
+   *
+   * @param into an empty folder, which becomes the entry when this has succeeded
+   * @param scratch a folder for what is needed meanwhile; the entries that are made together share it
+   */
+  make(into: string, scratch: string): Promise<void>;
+}
+
+const scratchPrefix = "making-";
+
+export function cacheFolder(environment: NodeJS.ProcessEnv): string {
+  const xdg = environment["XDG_CACHE_HOME"] ?? "";
+  return join(xdg === "" ? join(homedir(), ".cache") : xdg, "millrace-test-servers");
+}
+
+/** A short hash of several texts; texts that are divided otherwise have another one. */
+export function keyOf(parts: readonly string[]): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 12);
+}
+
+/**
+ * The folders of the entries, in their order; makes those that are missing, one after the other. Of several processes that miss the
+ * same, one makes it and the others wait.
+ */
+export async function ensureEntries<const Entries extends readonly CacheEntry[]>(
+  cache: string,
+  entries: Entries,
+): Promise<{ [At in keyof Entries]: string }> {
+  const folders = entries.map((entry) => join(cache, entry.folder));
+  if (!folders.every((folder) => existsSync(folder))) {
+    await mkdir(cache, { recursive: true });
+    await whileLocked(join(cache, "lock"), async () => {
+      await removeScratchOfTheDead(cache);
+      await makeMissing(cache, entries);
+    });
+  }
+  return folders as { [At in keyof Entries]: string };
+}
+
+/** Whoever holds the lock is the only one who makes anything: scratch folders of others belong to processes that were killed. */
+async function removeScratchOfTheDead(cache: string): Promise<void> {
+  const left = (await readdir(cache)).filter((name) => name.startsWith(scratchPrefix));
+  await Promise.all(left.map((name) => rm(join(cache, name), { recursive: true, force: true })));
+}
+
+async function makeMissing(cache: string, entries: readonly CacheEntry[]): Promise<void> {
+  const scratch = await mkdtemp(join(cache, scratchPrefix));
+  try {
+    for (const entry of entries) {
+      if (existsSync(join(cache, entry.folder))) continue;
+      const into = join(scratch, entry.folder);
+      await mkdir(into);
+      const startedAt = performance.now();
+      process.stderr.write(`test servers: ${entry.what}\n`);
+      await entry.make(into, scratch);
+      await rename(into, join(cache, entry.folder));
+      process.stderr.write(`test servers: done in ${((performance.now() - startedAt) / 1000).toFixed(0)} s\n`);
+    }
+  } finally {
+    await rm(scratch, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Holds the kernel's lock on a file through flock(1), which ends with this process, however that ends. */
+async function whileLocked(path: string, act: () => Promise<void>): Promise<void> {
+  const holder = spawn("flock", [path, "sh", "-c", "echo locked; exec cat"], { stdio: ["pipe", "pipe", "inherit"] });
+  const ended = new Promise<void>((resolve) => holder.once("close", () => resolve()));
+  await new Promise<void>((resolve, reject) => {
+    holder.stdout.once("data", () => resolve());
+    holder.once("error", (error) => reject(new Error("test servers: flock of util-linux is needed", { cause: error })));
+    holder.once("close", () => reject(new Error(`test servers: ${path} could not be locked`)));
+  });
+  try {
+    await act();
+  } finally {
+    holder.stdin.end();
+    await ended;
+  }
+}
+
+/**
+ * Runs a tool of a first run to its end.
+ *
+ * @throws {Error} with the last lines of what it said, when it fails or cannot be started
+ */
+export async function runTool(
+  file: string,
+  args: readonly string[],
+  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv },
+): Promise<string> {
+  const child = spawn(file, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  let answered = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (answered += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-20_000)));
+  const end = await new Promise<string>((resolve) => {
+    child.once("error", (error) => resolve(error.message));
+    child.once("close", (code, signal) => resolve(signal ?? `exit ${String(code)}`));
+  });
+  if (end === "exit 0") return answered;
+  const last = (answered + said).trimEnd().split("\n").slice(-20).join("\n");
+  throw new Error(`test servers: ${file} ${args.slice(0, 2).join(" ")} failed (${end})\n${last}`);
+}
