@@ -62,6 +62,8 @@ export interface DriverFacts {
   readonly stopAsked: boolean;
   readonly timedOut: boolean;
   readonly splitFailure: string | undefined;
+  /** Why the pool will never start this job's workers. */
+  readonly poolRefusal?: string | undefined;
   readonly split: { readonly batches: number; readonly complete: boolean };
   readonly fold: FoldView;
   readonly sends: SendView;
@@ -114,8 +116,9 @@ function endOf(facts: DriverFacts): EndCause | undefined {
  * a row came to nothing.
  */
 export function workerFailure(
-  facts: Pick<DriverFacts, "workerFacts" | "workers" | "generations" | "split" | "fold">,
+  facts: Pick<DriverFacts, "workerFacts" | "workers" | "generations" | "split" | "fold" | "poolRefusal">,
 ): EndCause | undefined {
+  if (facts.poolRefusal !== undefined) return { kind: "failed", reason: "worker_error", message: facts.poolRefusal };
   const failures = facts.workerFacts.flatMap((worker) => (worker.current ? (worker.startFailed ?? []) : []));
   const last = failures.at(-1);
   // Ready in an earlier epoch counts: the job's code and environment are the same.

@@ -56,6 +56,32 @@ export interface JobCounts {
   readonly handler_seconds: number;
 }
 
+/** Workers of a running job by how they are. */
+export interface WorkerCounts {
+  readonly asked: number;
+  readonly pending: number;
+  readonly starting: number;
+  readonly ready: number;
+  readonly lost: number;
+}
+
+/** What a job's driver knows of it while it runs. */
+export interface LiveFacts {
+  readonly counts: JobCounts;
+  /** True while the split runs. */
+  readonly splitting: boolean;
+  /** Batches that are out with a worker, and those that wait. */
+  readonly batches_running: number;
+  readonly batches_waiting: number;
+  readonly workers: WorkerCounts;
+  /** Items settled per second over the last 10 seconds. */
+  readonly items_per_second: number;
+  /** Seconds; null while unknown. */
+  readonly estimated_seconds_left: number | null;
+  /** In words: why it waits and what to do; empty: nothing to say. */
+  readonly message: string;
+}
+
 /** `state.json`: compare-and-swapped; each write names the lane, epoch and term of its writer. */
 export interface StateRecord {
   readonly format: typeof JOB_FORMAT;
@@ -68,6 +94,8 @@ export interface StateRecord {
   readonly counts: JobCounts | null;
   /** In words, why it waits or how it ended. */
   readonly message: string;
+  /** What its driver knew of it last, for those who do not drive it; null or absent: no driver has told, or it is final. */
+  readonly live?: LiveFacts | null;
   /** Unix milliseconds by the store's clock of each state's first entry. */
   readonly at: Readonly<Partial<Record<JobState, number>>>;
   readonly writes: number;

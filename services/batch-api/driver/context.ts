@@ -40,6 +40,11 @@ export interface DriverDeps {
    * lease. Longer where there is no other one: a slow source is no reason to end the only service.
    */
   readonly stallMs?: number;
+  /**
+   * Shortest time between two writes of what the driver knows into the job's state, milliseconds, so that every replica can
+   * answer for the job. Absent where there is only one.
+   */
+  readonly tellMs?: number;
 }
 
 export interface DriverLog {

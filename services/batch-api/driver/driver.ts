@@ -1,13 +1,15 @@
-import type { JobSpec } from "../../protocol/jobs.ts";
+import { LaneGone } from "../../backends/batch-queue.ts";
+import type { JobSpec, LiveFacts } from "../../protocol/jobs.ts";
 import { apiKeys, queueLane } from "../../protocol/keys.ts";
 import { isFinal, type EndCause } from "../../protocol/states.ts";
-import type { LiveFacts } from "../jobs/job-service.ts";
-import { Unsplittable, type DriverDeps, type SplitSource } from "./context.ts";
+import type { DriverDeps } from "./context.ts";
 import { beginCompleting, finish } from "./finish.ts";
 import { JobState } from "./job-state.ts";
 import { Deposed, type LaneLease } from "./lane-lease.ts";
 import { liveFacts } from "./live.ts";
+import { backoffMs, isOurEnd, FAILURES_MAX } from "./retries.ts";
 import { RunningJob } from "./running-job.ts";
+import { SplitLoop } from "./split-loop.ts";
 import { tick } from "./tick.ts";
 import { Wake } from "./wake.ts";
 
@@ -21,29 +23,23 @@ export class CutOff extends Error {
   override readonly name = "CutOff";
 }
 
-/** Steps that fail in a row before the job fails with reason `internal`. */
-const FAILURES_MAX = 8;
-
 /** Drives one job on one lane, from the grant (or a takeover) to its final state. */
 export class Driver {
   readonly spec: JobSpec;
   readonly #deps: DriverDeps;
   readonly #lease: LaneLease;
   readonly #wake: Wake;
-  #splitter: SplitSource;
+  readonly #split: SplitLoop;
   #job: RunningJob | undefined;
-  #splitAtMs: number;
-  #splitOver = false;
-  #stepping: ReturnType<SplitSource["step"]> | undefined;
   #failingSinceMs: number | undefined;
+  #toldAtMs = -Infinity;
 
   constructor(deps: DriverDeps, spec: JobSpec, lease: LaneLease) {
     this.#deps = deps;
     this.spec = spec;
     this.#lease = lease;
     this.#wake = new Wake(deps.clock);
-    this.#splitter = deps.splitterFor(spec);
-    this.#splitAtMs = deps.clock.monotonicMs();
+    this.#split = new SplitLoop(deps, spec);
   }
 
   /** Undefined until the driver has read what there is. */
@@ -62,21 +58,36 @@ export class Driver {
     this.#wake.call();
   }
 
-  /** Ends when the job is final and its lane is free. Throws `Deposed`, `Stalled`, `CutOff`, or what broke. */
+  /** Ends when the job is final and its lane is free. Throws `Deposed`, `Stalled`, `CutOff`, or what broke. A lane that is gone is left. */
   async run(signal: AbortSignal): Promise<void> {
     const over = new AbortController();
     const scope = AbortSignal.any([signal, over.signal]);
     const job = await this.#claim();
     if (job === undefined) return;
     this.#job = job;
-    const loops = [this.#beat(job, scope), this.#split(job, scope)];
+    const loops = [this.#beat(job, scope), this.#splitUp(job, scope)];
     try {
       await Promise.race([this.#work(job, scope), ...loops.map(forever)]);
+    } catch (error) {
+      if (!(error instanceof LaneGone)) throw error;
+      over.abort();
+      await this.#leaveLane(job, error);
+      return;
     } finally {
       over.abort();
       await Promise.allSettled(loops);
     }
     await this.#free();
+  }
+
+  /** The queue is not there any more: the job waits for another lane, and goes on there in a new epoch. */
+  async #leaveLane(job: RunningJob, { message }: LaneGone): Promise<void> {
+    this.#deps.log.warn({ job: this.spec.job, lane: this.#lease.lane }, message);
+    await job.state.write((record) => {
+      return record.state === "running" ? { state: "pending", message } : undefined;
+    });
+    await this.#deps.pool.stop(this.spec.job, this.#lease.record.epoch);
+    await this.#freeLane();
   }
 
   /** The first act: our name in the state. Undefined when the job needs no driver on this lane, which then is free. */
@@ -143,10 +154,11 @@ export class Driver {
           await this.#end(job, cause, signal);
           return;
         }
+        await this.#tell(job);
         failures = 0;
       } catch (error) {
         signal.throwIfAborted();
-        if (isOurEnd(error)) throw error;
+        if (isOurEnd(error) || error instanceof LaneGone) throw error;
         failures += 1;
         this.#deps.log.warn(
           { job: this.spec.job, failures, err: error },
@@ -160,54 +172,36 @@ export class Driver {
     }
   }
 
+  /** Writes what is known of the job into its state now and then, where other replicas answer for it too. */
+  async #tell(job: RunningJob): Promise<void> {
+    const { tellMs, clock } = this.#deps;
+    if (tellMs === undefined || clock.monotonicMs() - this.#toldAtMs < tellMs) return;
+    this.#toldAtMs = clock.monotonicMs();
+    const live = liveFacts(job);
+    if (JSON.stringify(live) === JSON.stringify(job.state.record.live)) return;
+    await job.state.write((record) => (isFinal(record.state) ? undefined : { live }));
+  }
+
   async #end(job: RunningJob, cause: EndCause, signal: AbortSignal): Promise<void> {
     const { tickMinMs, tickMs, say } = this.#deps;
     const decided = await beginCompleting(job, cause);
-    if (!job.splits.complete) await this.#endSplit();
+    if (!job.splits.complete) await this.#split.endEarly();
     await finish(job, decided, async () => {
       job.moved();
+      await this.#tell(job);
       await this.#wake.pause(tickMinMs, tickMs, signal);
     });
     say(this.spec, `job ended: ${job.state.record.state}`);
   }
 
-  async #endSplit(): Promise<void> {
-    this.#splitOver = true;
-    await this.#stepping?.catch(() => undefined); // a step that is under way may still write a split file: it counts
-    await this.#deps.splitterFor(this.spec).endEarly(); // a fresh one, which knows all that is stored
-  }
-
-  async #split(job: RunningJob, signal: AbortSignal): Promise<void> {
-    let failures = 0;
+  async #splitUp(job: RunningJob, signal: AbortSignal): Promise<void> {
     try {
-      while (!this.#splitOver && !job.splits.complete && !signal.aborted) {
-        try {
-          this.#stepping = this.#splitter.step();
-          if ((await this.#stepping) === "end") break;
-          failures = 0;
-        } catch (error) {
-          if (error instanceof Unsplittable || isOurEnd(error) || failures >= FAILURES_MAX) throw error;
-          failures += 1;
-          await this.#splitAnew(failures, error, signal);
-        }
-        this.#splitAtMs = this.#deps.clock.monotonicMs();
+      await this.#split.run(job, signal, () => {
         this.#wake.call();
-        if (job.splits.batches - job.ledgers.fold.settled > 2_000_000) await this.#deps.clock.sleep(100, signal);
-      }
-    } catch (error) {
-      if (signal.aborted || isOurEnd(error)) return;
-      job.splitFailure = error instanceof Error ? error.message : String(error);
+      });
     } finally {
-      this.#splitOver = true;
       this.#wake.call();
     }
-  }
-
-  async #splitAnew(failures: number, error: unknown, signal: AbortSignal): Promise<void> {
-    this.#deps.log.warn({ job: this.spec.job, failures, err: error }, "a step of the split failed; it is tried again");
-    this.#splitAtMs = this.#deps.clock.monotonicMs();
-    await this.#deps.clock.sleep(backoffMs(failures), signal);
-    this.#splitter = this.#deps.splitterFor(this.spec);
   }
 
   /** Renews the lease three times in each; only while the loops of this driver move and the world answers. */
@@ -222,9 +216,9 @@ export class Driver {
       // Far too long a sleep: the whole process stood still, no loop of it alone. The write below tells who owns the lane now.
       if (nowMs - sleptAtMs > leaseMs) {
         job.moved();
-        this.#splitAtMs = nowMs;
+        this.#split.moved();
       }
-      const stalled = nowMs - job.movedAtMs > stallMs || (!this.#splitOver && nowMs - this.#splitAtMs > stallMs);
+      const stalled = nowMs - job.movedAtMs > stallMs || (!this.#split.over && nowMs - this.#split.movedAtMs > stallMs);
       if (stalled)
         throw new Stalled(`the driver of job ${this.spec.job} has not moved for ${String(stallMs / 1000)} s`);
       await this.#probe(nowMs, leaseMs);
@@ -240,6 +234,7 @@ export class Driver {
       await Promise.all([this.#deps.queue.probe(queueLane(this.spec.api, this.#lease.lane)), this.#deps.pool.probe()]);
       this.#failingSinceMs = undefined;
     } catch (error) {
+      if (error instanceof LaneGone) throw error;
       this.#failingSinceMs ??= nowMs;
       if (nowMs - this.#failingSinceMs < leaseMs) return;
       await this.#lease.update({ owner: "" });
@@ -259,15 +254,6 @@ export class Driver {
   async #freeLane(): Promise<void> {
     await this.#lease.update({ job: null, owner: "", keep: {}, stop: true });
   }
-}
-
-function isOurEnd(error: unknown): boolean {
-  return error instanceof Deposed || (error instanceof Error && error.name === "StoreBroken");
-}
-
-/** At most a third of the laptop's lease, so that a loop that waits does not look like one that stands still. */
-function backoffMs(failures: number): number {
-  return Math.min(50 * 2 ** failures, 1_500);
 }
 
 function internal(error: unknown): EndCause {

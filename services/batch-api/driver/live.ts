@@ -1,4 +1,4 @@
-import type { LiveFacts, WorkerCounts } from "../jobs/job-service.ts";
+import type { LiveFacts, WorkerCounts } from "../../protocol/jobs.ts";
 import { wantedWorkers } from "../../protocol/decide.ts";
 import { parseWorkerName } from "../../protocol/keys.ts";
 import { countsOf } from "./counts.ts";

@@ -1,6 +1,7 @@
-import type { JobSpec } from "../../protocol/jobs.ts";
+import type { JobSpec, LiveFacts } from "../../protocol/jobs.ts";
+import { queueLane } from "../../protocol/keys.ts";
 import { EMPTY_LANE, type LaneRecord } from "../../protocol/lanes.ts";
-import type { LiveFacts } from "../jobs/job-service.ts";
+import { readState } from "../jobs/state-record.ts";
 import { ActiveJobs } from "./active-jobs.ts";
 import type { DriverDeps } from "./context.ts";
 import { Driver } from "./driver.ts";
@@ -106,7 +107,7 @@ export class Replica {
     const lanes = await this.#lanes(api);
     const named = new Set(lanes.flatMap(({ record }) => record.job ?? []));
     for (let number = 0; number < this.#options.lanes; number += 1) {
-      const place = `${api}/${String(number)}`;
+      const place = queueLane(api, number);
       const lane = lanes.find((held) => held.lane === number);
       const anew = this.#options.alone && !this.#adopted.has(place);
       const looked = lane === undefined || (await this.#apart(place, () => this.#takeOver(api, lane, anew, signal)));
@@ -164,14 +165,27 @@ export class Replica {
       const held = await readLane(this.#deps.store, api, lane);
       const record = held?.record ?? EMPTY_LANE;
       if (record.job !== null) continue;
-      const epoch = record.epoch + 1;
-      const [next] = left.sort(byGrant(epoch));
+      const place = queueLane(api, lane);
+      if ((await this.#apart(`queue ${place}`, () => this.#answers(place))) !== true) continue;
+      const [next] = left.sort(byGrant(record.epoch + 1));
       if (next === undefined) return;
       left.splice(left.indexOf(next), 1);
       if (this.#drivers.has(next.job)) continue;
-      const granted = { ...record, epoch, job: next.job, keep: {}, hand: 1, stop: false };
+      const { epoch, term } = await this.#newest(next, record);
+      const granted = { ...record, epoch: epoch + 1, term, job: next.job, keep: {}, hand: 1, stop: false };
       await this.#own(next, held ?? { lane, record, version: undefined }, granted, signal);
     }
+  }
+
+  async #answers(lane: string): Promise<true> {
+    await this.#deps.queue.probe(lane);
+    return true;
+  }
+
+  /** Epochs and terms rise with each grant of a lane, and with each lane of a job: it may have had another one before. */
+  async #newest({ api, job }: JobSpec, lane: LaneRecord): Promise<{ readonly epoch: number; readonly term: number }> {
+    const former = (await readState(this.#deps.store, api, job)).state.lane;
+    return { epoch: Math.max(lane.epoch, former?.epoch ?? 0), term: Math.max(lane.term, former?.term ?? 0) };
   }
 
   /** Puts our name on the lane; if nobody was faster, drives the job. */
@@ -182,8 +196,8 @@ export class Replica {
     signal: AbortSignal,
   ): Promise<void> {
     const { store } = this.#deps;
-    const { term, beat, writes } = held.record;
-    const ours = { ...record, owner: this.#options.id, term: term + 1, beat: beat + 1, writes: writes + 1 };
+    const { beat, writes } = held.record;
+    const ours = { ...record, owner: this.#options.id, term: record.term + 1, beat: beat + 1, writes: writes + 1 };
     const won = await swapLane(store, spec.api, held.lane, ours, held.version);
     // A lost swap may be our own whose answer was lost; then the next look finds our name and a beat that stands still.
     if (won === undefined) return;

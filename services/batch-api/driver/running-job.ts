@@ -17,6 +17,9 @@ const RETRY_FIRST_MS = 100;
 /** Data that could not be reached is likely to come back, though not within milliseconds. */
 const UNREACHABLE_FIRST_MS = 3_000;
 
+/** A stop that came to another replica is heard within so long. */
+const STOP_LOOK_MS = 2_000;
+
 /** All that a driver knows of the job that it drives, for as long as it holds the lane. */
 export class RunningJob {
   readonly deps: DriverDeps;
@@ -35,6 +38,8 @@ export class RunningJob {
   /** Workers that their pool saw end. */
   readonly endedWorkers = new Set<string>();
   splitFailure: string | undefined;
+  /** Why the pool starts no worker for it, ever. */
+  poolRefusal: string | undefined;
   /** When a step of the work ended last, monotonic milliseconds: while nothing moves, the lane's beat must stop. */
   movedAtMs: number;
   /** This term's verdict object in work, and its bytes. */
@@ -101,10 +106,11 @@ export class RunningJob {
     this.#noteFailedAttempt(line);
   }
 
-  /** A stop that was asked for through any replica; looked up when woken and each third of a lease. */
+  /** A stop that was asked for through any replica; looked up when woken, and every now and then. */
   async stopAsked(): Promise<boolean> {
     const nowMs = this.deps.clock.monotonicMs();
-    if (this.#stopAsked || nowMs - this.#stopCheckedAtMs < this.leaseMs / 3) return this.#stopAsked;
+    if (this.#stopAsked || nowMs - this.#stopCheckedAtMs < Math.min(STOP_LOOK_MS, this.leaseMs / 3))
+      return this.#stopAsked;
     this.#stopCheckedAtMs = nowMs;
     this.#stopAsked = (await this.deps.store.size(jobKeys(this.spec.api, this.spec.job).stop)) !== undefined;
     return this.#stopAsked;

@@ -3,7 +3,7 @@ import { decide, poolOf, type DriverAction, type DriverFacts, type WorkerFact } 
 import { parseWorkerName, queueLane } from "../../protocol/keys.ts";
 import type { EndCause } from "../../protocol/states.ts";
 import { holds, type WorkerFacts } from "../../protocol/worker-facts.ts";
-import type { PoolWorker } from "../../backends/worker-pool.ts";
+import { PoolRefused, type PoolWorker } from "../../backends/worker-pool.ts";
 import type { RunningJob } from "./running-job.ts";
 
 /**
@@ -40,6 +40,7 @@ export async function gather(job: RunningJob): Promise<DriverFacts> {
     stopAsked: await job.stopAsked(),
     timedOut: await job.timedOut(),
     splitFailure: job.splitFailure,
+    poolRefusal: job.poolRefusal,
     split: { batches, complete },
     fold: ledgers.fold,
     sends,
@@ -145,7 +146,12 @@ async function start(job: RunningJob, generation: number, workers: number): Prom
   if (before[String(generation)] === undefined) {
     await job.lease.update({ keep: { ...before, [String(generation)]: workers } });
   }
-  await job.deps.pool.start(job.generationName(generation), workers);
+  try {
+    await job.deps.pool.start(job.generationName(generation), workers);
+  } catch (error) {
+    if (!(error instanceof PoolRefused)) throw error;
+    job.poolRefusal = error.message;
+  }
 }
 
 /** Only the pool's part of a tick: while the completion hook waits for a worker. */

@@ -1,7 +1,7 @@
 /**
  * What the doors (REST, Cortex, CLI) can ask of jobs. Doors translate, this decides. Any replica can answer any call.
  */
-import type { ErrorRow, JobCounts, JobSpec } from "../../protocol/jobs.ts";
+import type { ErrorRow, JobSpec, LiveFacts } from "../../protocol/jobs.ts";
 import type { LogLine, LogPage, LogQuery } from "../../backends/log-store.ts";
 import type { EndCause, JobState } from "../../protocol/states.ts";
 import type { Submission } from "../../protocol/submission.ts";
@@ -21,48 +21,14 @@ export interface DryRun {
   readonly objects: number;
 }
 
-export interface WorkerCounts {
-  readonly asked: number;
-  readonly pending: number;
-  readonly starting: number;
-  readonly ready: number;
-  readonly lost: number;
-}
-
 /** A job as anybody may ask for it at any time. */
-export interface JobView {
+export interface JobView extends LiveFacts {
   readonly spec: JobSpec;
   readonly state: JobState;
-  /** True while the split runs. */
-  readonly splitting: boolean;
   readonly cause: EndCause | null;
-  /** In words: why it waits and what to do, or how it ended. */
-  readonly message: string;
-  readonly counts: JobCounts;
-  /** Batches that are out with a worker, and those that wait. */
-  readonly batches_running: number;
-  readonly batches_waiting: number;
-  readonly workers: WorkerCounts;
-  /** Items settled per second over the last 10 seconds. */
-  readonly items_per_second: number;
-  /** Seconds; null while unknown. */
-  readonly estimated_seconds_left: number | null;
   /** Unix milliseconds of each state's first entry. */
   readonly at: Readonly<Partial<Record<JobState, number>>>;
 }
-
-/** What a job's driver knows while it lives in this process; other replicas fall back to the stored state. */
-export type LiveFacts = Pick<
-  JobView,
-  | "counts"
-  | "batches_running"
-  | "batches_waiting"
-  | "workers"
-  | "items_per_second"
-  | "estimated_seconds_left"
-  | "message"
-  | "splitting"
->;
 
 export interface JobList {
   readonly jobs: readonly JobView[];

@@ -20,6 +20,7 @@ export const FIRST_STATE: StateRecord = {
   sent_through: 0,
   counts: null,
   message: "",
+  live: null,
   at: {},
   writes: 0,
 };
@@ -43,7 +44,9 @@ export function changedState(before: StateRecord, change: StateChange, now: numb
     throw new Error(`a job never moves from ${before.state} to ${state}: the table of moves does not have it`);
   }
   const at = before.at[state] === undefined ? { ...before.at, [state]: now } : before.at;
-  return { ...before, ...change, state, at, format: JOB_FORMAT, writes: before.writes + 1 };
+  // What a driver told is of use only while one drives.
+  const live = change.live ?? (state === "running" || state === "completing" ? (before.live ?? null) : null);
+  return { ...before, ...change, state, at, live, format: JOB_FORMAT, writes: before.writes + 1 };
 }
 
 /** Writes a change; undefined when somebody else was first: read again and judge by content. */

@@ -1,11 +1,18 @@
-/** A job as anybody may ask for it: the stored state, with what its driver knows when that lives in this process. */
+/** A job as anybody may ask for it: the stored state, with what its driver knows (or, where that lives in another process, told last). */
 import type { ObjectStore } from "../../backends/object-store.ts";
-import { JOB_FORMAT, type JobCounts, type JobSpec, type StateRecord } from "../../protocol/jobs.ts";
+import {
+  JOB_FORMAT,
+  type JobCounts,
+  type JobSpec,
+  type LiveFacts,
+  type StateRecord,
+  type WorkerCounts,
+} from "../../protocol/jobs.ts";
 import { isJobId } from "../../protocol/ids.ts";
 import { jobKeys } from "../../protocol/keys.ts";
 import { Problem } from "../../protocol/problems.ts";
 import { isFinal } from "../../protocol/states.ts";
-import type { JobView, LiveFacts, WorkerCounts } from "./job-service.ts";
+import type { JobView } from "./job-service.ts";
 import { readState } from "./state-record.ts";
 import { readObject } from "./stored.ts";
 import { waitingMessage } from "./waiting.ts";
@@ -48,7 +55,7 @@ export async function readSpec(store: ObjectStore, api: string, job: string): Pr
 export async function viewJob(deps: ViewDeps, api: string, job: string): Promise<JobView> {
   const spec = await readSpec(deps.store, api, job);
   const { state } = await readState(deps.store, api, job);
-  const live = isFinal(state.state) ? undefined : deps.live(api, job);
+  const live = isFinal(state.state) ? undefined : (deps.live(api, job) ?? state.live ?? undefined);
   const counts = live?.counts ?? state.counts ?? NO_COUNTS;
   const settled = counts.batches_succeeded + counts.batches_failed;
   return {

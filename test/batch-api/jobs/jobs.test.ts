@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { LiveFacts } from "../../../services/batch-api/jobs/job-service.ts";
+import type { LiveFacts } from "../../../services/protocol/jobs.ts";
 import { readState, swapState, type StateChange } from "../../../services/batch-api/jobs/state-record.ts";
 import { encodeStored } from "../../../services/batch-api/jobs/stored.ts";
 import type { ObjectStore } from "../../../services/backends/object-store.ts";

@@ -1,0 +1,78 @@
+import type { JobSpec } from "../../protocol/jobs.ts";
+import { Unsplittable, type DriverDeps, type SplitSource } from "./context.ts";
+import { backoffMs, FAILURES_MAX, isOurEnd } from "./retries.ts";
+import type { RunningJob } from "./running-job.ts";
+
+/** A split far ahead of the work waits: unsettled batches that are known at once. */
+const AHEAD_MAX = 2_000_000;
+
+/** Drives the splitter of one job, step by step, beside the driver's other loops. */
+export class SplitLoop {
+  readonly #deps: DriverDeps;
+  readonly #spec: JobSpec;
+  #splitter: SplitSource;
+  #stepping: ReturnType<SplitSource["step"]> | undefined;
+  #over = false;
+  #movedAtMs: number;
+
+  constructor(deps: DriverDeps, spec: JobSpec) {
+    this.#deps = deps;
+    this.#spec = spec;
+    this.#splitter = deps.splitterFor(spec);
+    this.#movedAtMs = deps.clock.monotonicMs();
+  }
+
+  /** No step comes any more. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** When a step ended last, monotonic milliseconds. */
+  get movedAtMs(): number {
+    return this.#movedAtMs;
+  }
+
+  moved(): void {
+    this.#movedAtMs = this.#deps.clock.monotonicMs();
+  }
+
+  /** Until the split is complete, fails (told in `job.splitFailure`) or the signal aborts; `onStep` hears of each step. */
+  async run(job: RunningJob, signal: AbortSignal, onStep: () => void): Promise<void> {
+    let failures = 0;
+    try {
+      while (!this.#over && !job.splits.complete && !signal.aborted) {
+        try {
+          this.#stepping = this.#splitter.step();
+          if ((await this.#stepping) === "end") break;
+          failures = 0;
+        } catch (error) {
+          if (error instanceof Unsplittable || isOurEnd(error) || failures >= FAILURES_MAX) throw error;
+          failures += 1;
+          await this.#startAnew(failures, error, signal);
+        }
+        this.moved();
+        onStep();
+        if (job.splits.batches - job.ledgers.fold.settled > AHEAD_MAX) await this.#deps.clock.sleep(100, signal);
+      }
+    } catch (error) {
+      if (signal.aborted || isOurEnd(error)) return;
+      job.splitFailure = error instanceof Error ? error.message : String(error);
+    } finally {
+      this.#over = true;
+    }
+  }
+
+  /** Ends the split where it stands. */
+  async endEarly(): Promise<void> {
+    this.#over = true;
+    await this.#stepping?.catch(() => undefined); // a step that is under way may still write a split file: it counts
+    await this.#deps.splitterFor(this.#spec).endEarly(); // a fresh one, which knows all that is stored
+  }
+
+  async #startAnew(failures: number, error: unknown, signal: AbortSignal): Promise<void> {
+    this.#deps.log.warn({ job: this.#spec.job, failures, err: error }, "a step of the split failed; it is tried again");
+    this.moved();
+    await this.#deps.clock.sleep(backoffMs(failures), signal);
+    this.#splitter = this.#deps.splitterFor(this.#spec);
+  }
+}
