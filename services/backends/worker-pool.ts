@@ -15,6 +15,12 @@ export interface GenerationName {
  */
 export type WorkerPhase = "pending" | "running" | "ended";
 
+/**
+ * What a platform knows of a worker beside its phase. waiting_for_node, pulling (its image), starting (volumes, containers,
+ * readiness) · ready · lost: its node does not answer, so whether it still runs is not known · out_of_memory: why it ended.
+ */
+export type WorkerState = "waiting_for_node" | "pulling" | "starting" | "ready" | "lost" | "out_of_memory";
+
 export interface PoolWorker {
   readonly generation: number;
   readonly index: number;
@@ -28,6 +34,16 @@ export interface PoolWorker {
   readonly disrupted?: boolean;
   /** Why a pending worker waits, in words, with the fix. */
   readonly waitingFor?: string;
+  /** Undefined where the platform tells no more than the phase. */
+  readonly state?: WorkerState;
+}
+
+/**
+ * The platform refused a generation for what it is: asking again would bring the same answer. `message` is one sentence
+ * that holds the platform's own words, fit for the job's state.
+ */
+export class PoolRefused extends Error {
+  override readonly name = "PoolRefused";
 }
 
 export interface WorkerPool {
@@ -43,7 +59,10 @@ export interface WorkerPool {
   /** All workers of a job's lane epoch, ended ones included. Long after `stop` the pool may have forgotten them. */
   workers(job: string, epoch: number): Promise<readonly PoolWorker[]>;
 
-  /** Ends all workers of a job whose epoch is <= `epoch`: drain first, kill after the grace. Resolves when they are gone. */
+  /**
+   * Ends all workers of a job whose epoch is <= `epoch`: drain first, kill after the grace. Resolves when they are gone; those
+   * on a machine that does not answer cannot be seen to go, so the pool gives them up after a limit of its own and says so.
+   */
   stop(job: string, epoch: number): Promise<void>;
 
   /** Resolves when the pool answers; throws when it does not. */
