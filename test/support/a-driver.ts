@@ -46,7 +46,7 @@ export class DriverBench {
   readonly world: WatchedWorld;
   readonly pool = new FakePool();
   readonly spec: JobSpec;
-  readonly deps: DriverDeps;
+  deps: DriverDeps;
 
   constructor(world = new WatchedWorld(), spec: JobSpec = JOB) {
     this.world = world;

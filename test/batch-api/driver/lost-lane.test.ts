@@ -1,0 +1,102 @@
+import { describe, expect, it } from "vitest";
+import { Replica } from "../../../services/batch-api/driver/replica.ts";
+import { LaneGone } from "../../../services/backends/batch-queue.ts";
+import { PoolRefused } from "../../../services/backends/worker-pool.ts";
+import { apiKeys } from "../../../services/protocol/keys.ts";
+import type { LaneRecord } from "../../../services/protocol/lanes.ts";
+import { aRunningJob, JOB } from "../../support/a-job.ts";
+import { DriverBench } from "../../support/a-driver.ts";
+
+async function laneRecord(bench: DriverBench, lane: number): Promise<LaneRecord> {
+  const found = await bench.world.memory.read(apiKeys(JOB.api).lane(lane));
+  return JSON.parse(found?.bytes.toString() ?? "null") as LaneRecord;
+}
+
+/** A job with one settled batch of four, whose lane 0 is not there any more. */
+async function aJobOnALostLane(): Promise<DriverBench> {
+  const bench = new DriverBench();
+  await aRunningJob(bench.world.memory, { ledgerA: [], ledgerB: [] });
+  bench.world.before = (call) => {
+    if (call === "probe digits/0" || call === "send digits/0") throw new LaneGone("lane 0 has no queue");
+  };
+  return bench;
+}
+
+describe("a lane that is gone", () => {
+  it("is left: the job waits and says why, its workers end, the lane names nobody", async () => {
+    const bench = await aJobOnALostLane();
+
+    expect(await bench.drive(60)).toBeUndefined();
+
+    expect(await bench.state()).toMatchObject({ state: "pending", message: "lane 0 has no queue" });
+    expect(bench.pool.asked.at(-1)).toBe(`stop ${JOB.job} 1`);
+    expect(await laneRecord(bench, 0)).toMatchObject({ job: null, owner: "", stop: true });
+  });
+
+  it("is passed over for one that answers, in an epoch and a term that the job never had", async () => {
+    const bench = await aJobOnALostLane();
+    const replica = new Replica(bench.deps, {
+      id: "ours",
+      apis: () => Promise.resolve([JOB.api]),
+      lanes: 2,
+      busyMs: 250,
+      idleMs: 1000,
+      alone: false,
+      onFatal: () => undefined,
+    });
+    const before = await laneRecord(bench, 0);
+    const over = new AbortController();
+    const running = replica.run(over.signal).catch(() => undefined);
+    for (let at = 0; at < 1200; at += 1) await bench.world.clock.advance(100);
+    over.abort(new Error("the test's time is over"));
+    await running;
+    await replica.drained();
+
+    expect(await laneRecord(bench, 0)).toMatchObject({ job: null });
+    const taken = await laneRecord(bench, 1);
+    expect(taken).toMatchObject({ job: JOB.job, owner: "ours", epoch: before.epoch + 1 });
+    expect(taken.term).toBeGreaterThan(before.term);
+    expect((await bench.state()).lane).toMatchObject({ lane: 1, epoch: before.epoch + 1 });
+    expect(bench.world.callsOf("send")).toContain("send digits/1");
+  });
+});
+
+describe("a pool that refuses for good", () => {
+  it("ends the job with the pool's words, after one try", async () => {
+    const bench = new DriverBench();
+    await aRunningJob(bench.world.memory, { ledgerA: [], ledgerB: [] });
+    let tries = 0;
+    bench.pool.start = () => {
+      tries += 1;
+      return Promise.reject(new PoolRefused("the template has no container named worker"));
+    };
+
+    expect(await bench.drive(120)).toBeUndefined();
+
+    expect(await bench.state()).toMatchObject({
+      state: "failed",
+      cause: { kind: "failed", reason: "worker_error", message: "the template has no container named worker" },
+    });
+    expect(tries).toBe(1);
+  });
+});
+
+describe("what a driver tells all replicas", () => {
+  it("stands in the state while it drives, written no more often than asked, and goes with the end", async () => {
+    const bench = new DriverBench();
+    await aRunningJob(bench.world.memory, { ledgerA: [], ledgerB: [] });
+    bench.deps = { ...bench.deps, tellMs: 2_000 };
+    const told: number[] = [];
+    bench.world.before = async (call) => {
+      if (!call.startsWith("swap") || !call.endsWith("state.json")) return;
+      const { live } = await bench.state();
+      if (live?.counts.batches === 4) told.push(bench.world.clock.monotonicMs());
+    };
+
+    await bench.drive(20);
+
+    const { live } = await bench.state();
+    expect(live).toMatchObject({ counts: { batches: 4 }, workers: { ready: 0 } });
+    for (const [at, ms] of told.entries()) if (at > 0) expect(ms - (told[at - 1] ?? 0)).toBeGreaterThanOrEqual(2_000);
+  });
+});
