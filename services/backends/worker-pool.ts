@@ -38,14 +38,6 @@ export interface PoolWorker {
   readonly state?: WorkerState;
 }
 
-/**
- * The platform refused a generation for what it is: asking again would bring the same answer. `message` is one sentence
- * that holds the platform's own words, fit for the job's state.
- */
-export class PoolRefused extends Error {
-  override readonly name = "PoolRefused";
-}
-
 export interface WorkerPool {
   /**
    * Starts a generation of `workers` (>= 1) workers, indexes 0 to workers - 1. Does nothing when it exists already. Throws
@@ -67,9 +59,4 @@ export interface WorkerPool {
 
   /** Resolves when the pool answers; throws when it does not. */
   probe(): Promise<void>;
-}
-
-/** The pool will never start these workers as they are asked for; the message is its own words, with the fix. Not tried again. */
-export class PoolRefused extends Error {
-  override readonly name = "PoolRefused";
 }
