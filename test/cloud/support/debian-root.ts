@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type CacheEntry, keyOf, runTool } from "./cache-entry.ts";
 
 /** What a real node needs beside kubelet. Their libraries are on every Debian; nothing is installed on the machine. */
-const packages = ["busybox-static", "containerd", "containernetworking-plugins", "iproute2", "runc"];
+const packages = ["busybox-static", "containerd", "containernetworking-plugins", "runc"];
 
 /** @throws {Error} in one sentence, when the machine has no apt */
 export function debianEntry(): CacheEntry {
