@@ -20,6 +20,11 @@ export interface ReceiveOptions {
   readonly waitSeconds: number;
 }
 
+/** The lane's queue does not exist (any more). No retry helps: its holder moves to another lane and sends anew what is missing. */
+export class LaneGone extends Error {
+  override readonly name = "LaneGone";
+}
+
 /** Lanes are named `<api>/<number>` (see `queueLane`). */
 export interface BatchQueue {
   /** Leases last so many seconds from a receive or an extend. */
@@ -42,9 +47,4 @@ export interface BatchQueue {
 
   /** Resolves when the lane answers; throws when it does not: `LaneGone` when it is not there, else denied or unreachable. */
   probe(lane: string): Promise<void>;
-}
-
-/** The lane is not there (any more): whoever drives a job on it needs another one. The message names the lane and the fix. */
-export class LaneGone extends Error {
-  override readonly name = "LaneGone";
 }

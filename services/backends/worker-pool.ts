@@ -38,6 +38,14 @@ export interface PoolWorker {
   readonly state?: WorkerState;
 }
 
+/**
+ * The platform refused a generation for what it is: asking again would bring the same answer. `message` is one sentence
+ * that holds the platform's own words, fit for the job's state.
+ */
+export class PoolRefused extends Error {
+  override readonly name = "PoolRefused";
+}
+
 export interface WorkerPool {
   /**
    * Starts a generation of `workers` (>= 1) workers, indexes 0 to workers - 1. Does nothing when it exists already. Throws
