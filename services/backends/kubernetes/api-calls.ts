@@ -107,9 +107,9 @@ export function wordsOf(error: unknown): string {
 export function refusal(what: string, error: unknown): Error {
   const status = statusOf(error);
   const words = wordsOf(error);
-  if (status === 403 && /exceeded quota/.test(words))
+  if (status === 403 && words.includes("exceeded quota"))
     return new Error(`${what} waits for quota: ${words}`, { cause: error });
-  if (status === 403 && /being terminated/.test(words)) return new Error(`${what}: ${words}`, { cause: error });
+  if (status === 403 && words.includes("being terminated")) return new Error(`${what}: ${words}`, { cause: error });
   if (status === 401 || (status === 403 && isMissingRight(words))) {
     return new Error(`${what}: the service lacks a right in its namespace: ${words}`, { cause: error });
   }

@@ -1,4 +1,12 @@
-import type { V1Container, V1EnvVar, V1Job, V1OwnerReference, V1PodTemplateSpec } from "@kubernetes/client-node";
+import type {
+  V1Container,
+  V1EnvVar,
+  V1Job,
+  V1ObjectMeta,
+  V1OwnerReference,
+  V1PodSpec,
+  V1PodTemplateSpec,
+} from "@kubernetes/client-node";
 import { ENV } from "../../protocol/environment.ts";
 import { WORKER_EXIT } from "../../protocol/exit-codes.ts";
 import { PoolRefused, type GenerationName } from "../worker-pool.ts";
@@ -30,6 +38,9 @@ const CONTROLLER_LABELS =
   /^((batch\.kubernetes\.io\/)?(controller-uid|job-name)|batch\.kubernetes\.io\/job-completion-index)$/;
 /** Set by the Job controller unless a container has it already. */
 const INDEX_VARIABLE = "JOB_COMPLETION_INDEX";
+
+/** The fields of a class of the Kubernetes client: what a literal needs to have. */
+type Literal<T> = Pick<T, keyof T>;
 
 /** What a generation's pods are made from. */
 export interface PodSource {
@@ -110,7 +121,7 @@ function exitRule(action: "Ignore" | "FailIndex", exitCode: number) {
 
 function podTemplate(
   name: GenerationName,
-  { metadata, spec }: V1PodTemplateSpec,
+  { metadata, spec }: { readonly metadata?: V1ObjectMeta; readonly spec?: Literal<V1PodSpec> },
   labels: Readonly<Record<string, string>>,
   environment: Readonly<Record<string, string>>,
 ): V1PodTemplateSpec {
@@ -138,7 +149,7 @@ function podTemplate(
 /** Ours come first, so that the template's own variables may refer to them. */
 function workerContainer(
   name: GenerationName,
-  worker: V1Container,
+  worker: Literal<V1Container>,
   environment: Readonly<Record<string, string>>,
 ): V1Container {
   const values: Record<string, string> = {
