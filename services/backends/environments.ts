@@ -4,11 +4,11 @@
  */
 import { posix } from "node:path";
 
-import type { HandlerSpec } from "../protocol/api-spec.ts";
+import type { PythonHandlerSpec } from "../protocol/api-spec.ts";
 import { sha256Hex } from "./project-files.ts";
 import type { ProjectFiles } from "./project-files.ts";
 
-export type Dependencies = HandlerSpec["dependencies"];
+export type Dependencies = PythonHandlerSpec["dependencies"];
 
 export interface Environments {
   /**

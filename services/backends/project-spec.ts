@@ -67,6 +67,7 @@ function nameFaults(spec: ApiSpec, wanted: string | undefined): Fault[] {
 }
 
 function pathFaults(spec: ApiSpec, files: ProjectFiles): Fault[] {
+  if (spec.handler.kind !== "python") return [];
   const { path, python_path: pythonPath } = spec.handler;
   const section = spec.cortex_project ? "the handler's path" : "handler.path";
   const faults: Fault[] = [];

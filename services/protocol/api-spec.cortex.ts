@@ -1,17 +1,18 @@
-/** Reads a `cortex.yaml` (a list of APIs, contract.md C.3) of versions 0.19 to 0.35 as an `ApiSpec`. */
-import type { ApiSpec, HandlerSpec } from "./api-spec.ts";
+/** Reads a `cortex.yaml` (a list of APIs) of versions 0.19 to 0.42 as an `ApiSpec`. */
+import { parsePod } from "./api-spec.container.ts";
+import type { ApiSpec, PythonHandlerSpec } from "./api-spec.ts";
 import {
+  NO_COMPUTE,
   SPEC_DEFAULTS,
   parseDependencies,
-  parseEnv,
   parseHandlerPath,
   parseJobDefaults,
   parseLogLevel,
   parseName,
   parseProjectPath,
-  parseQuantities,
 } from "./api-spec.parse.ts";
 import type { SpecParsed } from "./api-spec.parse.ts";
+import { parseEnv, parseQuantities } from "./api-spec.values.ts";
 import { Fields, found, isRecord } from "./fields.ts";
 import type { Fault } from "./problems.ts";
 
@@ -71,33 +72,28 @@ function readApi(reading: Reading): ApiSpec {
   }
   readNetworking(reading, name);
   ignored(reading, "node_groups", "the machine of the service runs the workers");
-  const { handler, config, env } = readHandlerSection(reading);
-  const compute = readCompute({ ...reading, fields: fields.object("compute") });
+  const { handler, compute, config, env } = readRunning(reading);
   const defaults = parseJobDefaults(fields);
   fields.end();
   return { name, handler, compute, config, env, ...defaults, cortex_project: true };
 }
 
 /** The one of `handler` (0.34 on), `predictor` (before) and `pod` (0.36 on) that is there. */
-function readHandlerSection(reading: Reading): Pick<ApiSpec, "handler" | "config" | "env"> {
+function readRunning(reading: Reading): Pick<ApiSpec, "handler" | "compute" | "config" | "env"> {
   const { fields, warnings } = reading;
-  if (fields.raw("pod") !== undefined) {
-    fields.fault(
-      "pod",
-      "containers, which do not run yet",
-      "give a Python class: handler: {type: python, path: handler.py}",
-    );
-  }
-  const predictor = fields.raw("predictor") !== undefined;
-  if (predictor && fields.raw("handler") !== undefined) {
-    fields.fault("predictor", "this beside handler", "keep one of the two");
-  }
-  const section = fields.object(predictor ? "predictor" : "handler");
-  // A container API has no handler section whose fields could be missed.
-  if (fields.raw("pod") !== undefined && !predictor && fields.raw("handler") === undefined) {
-    return { handler: emptyHandler(), config: {}, env: {} };
-  }
-  return readPython({ fields: section, warnings });
+  const sections = ["pod", "predictor", "handler"].filter((name) => fields.raw(name) !== undefined);
+  const [section = "handler", second] = sections;
+  if (second !== undefined) fields.fault(section, `this beside ${second}`, "keep one of the two");
+  if (section === "pod") return { handler: readPod(reading), compute: NO_COMPUTE, config: {}, env: {} };
+  const compute = readCompute({ ...reading, fields: fields.object("compute") });
+  return { ...readPython({ fields: fields.object(section), warnings }), compute };
+}
+
+/** A container that does not say gets what it got there. */
+const CONTAINER_CPU = "200m";
+
+function readPod({ fields }: Reading): ApiSpec["handler"] {
+  return parsePod(fields.object("pod"), { cpuDefault: CONTAINER_CPU, compute: refuseInferentia });
 }
 
 function readPython(reading: Reading): Pick<ApiSpec, "handler" | "config" | "env"> {
@@ -111,7 +107,7 @@ function readPython(reading: Reading): Pick<ApiSpec, "handler" | "config" | "env
   ignored(reading, "image", "the handler runs in this machine's Python with the project's requirements");
   ignored(reading, "tensorflow_serving_image", "no TensorFlow Serving is started");
   ignored(reading, "shm_size", "the handler sees the machine's own shared memory");
-  const handler: HandlerSpec = {
+  const handler: PythonHandlerSpec = {
     kind: "python",
     path: parseHandlerPath(fields),
     python_path: parseProjectPath(fields, "python_path") ?? null,
@@ -147,14 +143,17 @@ function refuseUnsupported(fields: Fields, type: string): void {
 function readCompute(reading: Reading): ApiSpec["compute"] {
   const { fields } = reading;
   const compute = parseQuantities(fields);
-  const inferentia = fields.raw("inf");
-  if (inferentia !== undefined && inferentia !== 0) {
-    fields.fault("inf", found(inferentia), "remove it: no worker has Inferentia chips");
-  }
+  refuseInferentia(fields);
   ignored(reading, "node_groups", "the machine of the service runs the workers");
   ignored(reading, "shm", "the handler sees the machine's own shared memory");
   fields.end();
   return compute;
+}
+
+function refuseInferentia(fields: Fields): void {
+  const inferentia = fields.raw("inf");
+  if (inferentia === undefined || inferentia === 0) return;
+  fields.fault("inf", found(inferentia), "remove it: no worker has Inferentia chips");
 }
 
 function readNetworking(reading: Reading, name: string): void {
@@ -170,9 +169,4 @@ function readNetworking(reading: Reading, name: string): void {
 function ignored(reading: Reading, name: string, reason: string): void {
   if (reading.fields.raw(name) === undefined) return;
   reading.warnings.push(`${reading.fields.path}.${name} has no effect here: ${reason}.`);
-}
-
-function emptyHandler(): HandlerSpec {
-  const { processes, logLevel, dependencies } = SPEC_DEFAULTS;
-  return { kind: "python", path: "", python_path: null, processes, log_level: logLevel, dependencies };
 }

@@ -3,7 +3,9 @@
  * by the names that the file used.
  */
 import { apiNameFault, isReservedApiName } from "./api-names.ts";
-import type { ApiSpec, ComputeSpec, HandlerSpec } from "./api-spec.ts";
+import { parsePod } from "./api-spec.container.ts";
+import type { ApiSpec, ComputeSpec, PythonHandlerSpec } from "./api-spec.ts";
+import { parseEnv, parseQuantities } from "./api-spec.values.ts";
 import { Fields, found } from "./fields.ts";
 import { LIMITS } from "./limits.ts";
 import type { Fault } from "./problems.ts";
@@ -27,7 +29,8 @@ export const SPEC_DEFAULTS = {
 } as const;
 
 const PROCESSES_MAX = 256;
-const GPUS_MAX = 64;
+/** Of the worker itself, whose containers say what they need. */
+export const NO_COMPUTE: ComputeSpec = { cpu: null, mem: null, gpu: 0 };
 
 /** Parses the value of a `millrace.yaml`. */
 export function parseMillraceSpec(value: unknown): SpecParsed {
@@ -36,10 +39,8 @@ export function parseMillraceSpec(value: unknown): SpecParsed {
   if (faults.length > 0) return { kind: "faults", faults };
   const name = parseName(fields);
   fields.oneOf("kind", ["BatchAPI"]);
-  const handler = parseHandler(fields.object("handler"));
-  const compute = parseCompute(fields.object("compute"));
+  const { handler, compute, env } = parseRunning(fields);
   const config = fields.record("config") ?? {};
-  const env = parseEnv(fields, "env");
   const defaults = parseJobDefaults(fields);
   fields.end();
   if (faults.length > 0) return { kind: "faults", faults };
@@ -64,7 +65,25 @@ export function parseName(fields: Fields): string {
   return name;
 }
 
-function parseHandler(fields: Fields): HandlerSpec {
+/** The class of a project, or containers, whose environment and compute stand with each of them. */
+function parseRunning(fields: Fields): Pick<ApiSpec, "handler" | "compute" | "env"> {
+  if (fields.raw("pod") === undefined) {
+    return {
+      handler: parsePython(fields.object("handler")),
+      compute: parseCompute(fields.object("compute")),
+      env: parseEnv(fields, "env"),
+    };
+  }
+  if (fields.raw("handler") !== undefined) fields.fault("pod", "this beside handler", "keep one of the two");
+  for (const name of ["compute", "env"]) {
+    if (fields.raw(name) === undefined) continue;
+    fields.fault(name, "this beside pod", `give each container its own: pod.containers[0].${name}`);
+  }
+  const handler = parsePod(fields.object("pod"), { cpuDefault: null });
+  return { handler, compute: NO_COMPUTE, env: {} };
+}
+
+function parsePython(fields: Fields): PythonHandlerSpec {
   fields.oneOf("type", ["python"]);
   const path = parseHandlerPath(fields);
   const pythonPath = parseProjectPath(fields, "python_path") ?? null;
@@ -75,7 +94,7 @@ function parseHandler(fields: Fields): HandlerSpec {
   return { kind: "python", path, python_path: pythonPath, processes, log_level: logLevel, dependencies };
 }
 
-export function parseLogLevel(fields: Fields): HandlerSpec["log_level"] {
+export function parseLogLevel(fields: Fields): PythonHandlerSpec["log_level"] {
   return fields.oneOf("log_level", ["debug", "info", "warning", "error"]) ?? SPEC_DEFAULTS.logLevel;
 }
 
@@ -104,7 +123,7 @@ export function parseProjectPath(fields: Fields, name: string): string | undefin
   return undefined;
 }
 
-export function parseDependencies(fields: Fields): HandlerSpec["dependencies"] {
+export function parseDependencies(fields: Fields): PythonHandlerSpec["dependencies"] {
   const pip = parseProjectPath(fields, "pip") ?? SPEC_DEFAULTS.dependencies.pip;
   const conda = parseProjectPath(fields, "conda") ?? SPEC_DEFAULTS.dependencies.conda;
   const shell = parseProjectPath(fields, "shell") ?? SPEC_DEFAULTS.dependencies.shell;
@@ -116,42 +135,6 @@ function parseCompute(fields: Fields): ComputeSpec {
   const compute = parseQuantities(fields);
   fields.end();
   return compute;
-}
-
-/** `cpu`, `mem` and `gpu`, in Kubernetes' spellings. */
-export function parseQuantities(fields: Fields): ComputeSpec {
-  const cpu = parseQuantity(fields, "cpu", /^\d+(\.\d+)?$|^\d+m$/, "a number of CPUs like 2, 0.5 or 500m");
-  const mem = parseQuantity(fields, "mem", /^\d+(\.\d+)?([KMGTP]i|[kMGTP])?$/, "an amount of memory like 512Mi or 4Gi");
-  return { cpu, mem, gpu: fields.integer("gpu", { min: 0, max: GPUS_MAX }) ?? 0 };
-}
-
-function parseQuantity(fields: Fields, name: string, shape: RegExp, expected: string): string | null {
-  const value = fields.raw(name);
-  if (value === undefined) return null;
-  const text = typeof value === "number" ? String(value) : value;
-  if (typeof text === "string" && shape.test(text) && Number.parseFloat(text) > 0) return text;
-  fields.fault(name, found(value), `write ${expected}`);
-  return null;
-}
-
-/** Environment variables. Their values are never quoted in a fault. */
-export function parseEnv(fields: Fields, name: string): Readonly<Record<string, string>> {
-  const env: Record<string, string> = {};
-  for (const [key, value] of Object.entries(fields.record(name) ?? {})) {
-    const field = `${name}.${key}`;
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(key)) {
-      fields.fault(field, "a name that no environment variable has", "use letters, digits and _, no digit first");
-    } else if (/^(CORTEX_|MILLRACE_)/.test(key)) {
-      fields.fault(
-        field,
-        "a name of the service's own",
-        "choose one that starts neither with CORTEX_ nor with MILLRACE_",
-      );
-    } else if (typeof value !== "string") {
-      fields.fault(field, "something that is no text", "put the value in quotes");
-    } else env[key] = value;
-  }
-  return env;
 }
 
 export type JobDefaults = Pick<

@@ -22,7 +22,10 @@ export interface ApiSpec {
   readonly cortex_project: boolean;
 }
 
-export interface HandlerSpec {
+/** What runs the batches. */
+export type HandlerSpec = PythonHandlerSpec | ContainerHandlerSpec;
+
+export interface PythonHandlerSpec {
   readonly kind: "python";
   /** File of the handler class, relative to the project's root, with `/`. */
   readonly path: string;
@@ -33,6 +36,50 @@ export interface HandlerSpec {
   readonly log_level: "debug" | "info" | "warning" | "error";
   /** Files that say what the environment needs, relative to the project's root; used when they exist. */
   readonly dependencies: { readonly pip: string; readonly conda: string; readonly shell: string };
+}
+
+/** The user's own containers beside the worker, spoken to by HTTP (docs/containers.md). Only clusters run them. */
+export interface ContainerHandlerSpec {
+  readonly kind: "container";
+  /** Where the one that takes batches listens, on 127.0.0.1 of the pod. */
+  readonly port: number;
+  /** Batches that a worker may have in flight at once, >= 1; `pod.max_concurrency`. */
+  readonly processes: number;
+  /** How long the containers may take until they are ready, at the start and after a break. */
+  readonly start_timeout_seconds: number;
+  /** At least one, names distinct. */
+  readonly containers: readonly ContainerSpec[];
+}
+
+export interface ContainerSpec {
+  /** A DNS label. */
+  readonly name: string;
+  readonly image: string;
+  /** Kubernetes' words: `command` replaces the image's entry point, `args` its command; null: the image's own. */
+  readonly command: readonly string[] | null;
+  readonly args: readonly string[] | null;
+  /** Never logged, never shown. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly compute: ComputeSpec & {
+    /** Size of /dev/shm, a Kubernetes quantity; null: the runtime's own (64 MiB). */
+    readonly shm: string | null;
+  };
+  /** Asked by the worker: no batch begins before it succeeds. */
+  readonly readiness_probe: ProbeSpec | null;
+  /** Asked by Kubernetes, which starts the container again when it fails. */
+  readonly liveness_probe: ProbeSpec | null;
+}
+
+export interface ProbeSpec {
+  readonly check:
+    | { readonly kind: "http_get"; readonly path: string; readonly port: number }
+    | { readonly kind: "tcp_socket"; readonly port: number }
+    | { readonly kind: "exec"; readonly command: readonly string[] };
+  readonly initial_delay_seconds: number;
+  readonly timeout_seconds: number;
+  readonly period_seconds: number;
+  readonly success_threshold: number;
+  readonly failure_threshold: number;
 }
 
 export interface ComputeSpec {

@@ -52,6 +52,12 @@ export const LIMITS = {
   projectFilesMax: 10_000,
   /** Installing a handler's dependencies; PyTorch with CUDA over a slow line takes tens of minutes. */
   environmentSecondsMax: 3600,
+  /** Containers of a user beside one worker; Kubernetes has no limit, but a mistake in a file must end somewhere. */
+  containersMax: 10,
+  /** How long an API may give its containers to get ready; models of hundreds of gigabytes take this long to load. */
+  containerStartSecondsMax: 4 * 3600,
+  /** An answer of a container with rows is held whole in the worker's memory, and looked through. */
+  containerAnswerBytesMax: 256 * 1024 * 1024,
   listPageMax: 1_000,
   jobsPageMax: 100,
 } as const;

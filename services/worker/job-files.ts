@@ -1,10 +1,10 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { environmentPython } from "../backends/environment-python.ts";
 import type { ObjectStore } from "../backends/object-store.ts";
 import type { ApiVersion, JobSpec } from "../protocol/jobs.ts";
 import { apiKeys, jobKeys } from "../protocol/keys.ts";
 import type { SplitEnd } from "../protocol/pointers.ts";
+import type { WorkerBackends } from "./backends.ts";
 import type { WorkerConfig } from "./config.ts";
 import { mergedConfig } from "./merged-config.ts";
 import type { HandlerInit } from "../protocol/frames.ts";
@@ -20,22 +20,27 @@ export interface JobFiles {
 }
 
 /** Reads what a worker needs of its job, and lays its project out in the scratch folder. */
-export async function loadJob(store: ObjectStore, config: WorkerConfig, systemPython: string): Promise<JobFiles> {
+export async function loadJob(
+  { store, python: pythonOf }: Pick<WorkerBackends, "store" | "python">,
+  config: WorkerConfig,
+  systemPython: string,
+): Promise<JobFiles> {
   const { api, job } = config.identity;
   const spec = await readJson<JobSpec>(store, jobKeys(api, job).spec);
   const version = await readJson<ApiVersion>(store, apiKeys(api).version(spec.version));
   const projects = join(config.scratch, "projects");
   const project = await unpacked(store, projects, api, version.project);
   const { environment } = version;
-  const python = environment === null ? systemPython : environmentPython(config.root, environment);
+  const python = environment === null ? systemPython : await pythonOf(environment);
   const end = await store.get(jobKeys(api, job).splitEnd);
   const splitEnd = end === undefined ? undefined : (JSON.parse(end.bytes.toString("utf8")) as SplitEnd);
   return { spec, version, project, python, splitEnd };
 }
 
-/** What the handler is told when it starts. `total_batch_count` is left out while the split runs: it waits when read. */
+/** What a Python handler is told when it starts. `total_batch_count` is left out while the split runs: it waits when read. */
 export function handlerInit({ spec, version, project, splitEnd }: JobFiles): Omit<HandlerInit, "nonce"> {
   const { handler, config, cortex_project } = version.spec;
+  if (handler.kind !== "python") throw new Error(`a handler of kind ${handler.kind} is told nothing by frames`);
   return {
     project,
     path: handler.path,

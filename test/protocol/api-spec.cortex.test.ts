@@ -8,6 +8,8 @@ function sentences(value: unknown, wanted?: string): string[] {
   return parsed.kind === "faults" ? parsed.faults.map(faultSentence) : [];
 }
 
+const CONTAINER = { name: "api", image: "registry/api:1" };
+const POD = { port: 9000, containers: [CONTAINER] };
 const PYTHON = { type: "python", path: "batch.py" };
 
 describe("parseCortexSpec", () => {
@@ -68,6 +70,24 @@ describe("parseCortexSpec", () => {
     });
   });
 
+  it("reads an API of 0.36 with its containers, whose CPUs default to what they were there", () => {
+    const parsed = parseCortexSpec([
+      { name: "a", kind: "BatchAPI", pod: POD, node_groups: ["gpu"], networking: { endpoint: "/a" } },
+    ]);
+
+    expect(parsed).toMatchObject({
+      kind: "spec",
+      spec: {
+        handler: { kind: "container", port: 9000, processes: 1, containers: [{ ...CONTAINER, command: null }] },
+        compute: { cpu: null, mem: null, gpu: 0 },
+        config: {},
+        cortex_project: true,
+      },
+      warnings: ["[0].node_groups has no effect here: the machine of the service runs the workers."],
+    });
+    expect(parsed).toMatchObject({ spec: { handler: { containers: [{ compute: { cpu: "200m" } }] } } });
+  });
+
   it("chooses the only batch API, or the named one", () => {
     const file = [
       { name: "live", kind: "RealtimeAPI", handler: PYTHON },
@@ -86,10 +106,12 @@ describe("parseCortexSpec", () => {
   });
 
   it.each([
+    [{ handler: PYTHON, pod: POD }, "[0].pod: found this beside handler; keep one of the two."],
     [
-      { pod: { port: 8080, containers: [{ name: "api", image: "x" }] } },
-      "[0].pod: found containers, which do not run yet; give a Python class: handler: {type: python, path: handler.py}.",
+      { pod: { containers: [{ ...CONTAINER, compute: { inf: 1 } }] } },
+      "[0].pod.containers[0].compute.inf: found 1; remove it: no worker has Inferentia chips.",
     ],
+    [{ pod: { ...POD, containers: [{ ...CONTAINER, pre_stop: { exec: { command: ["true"] } } }] } }, undefined],
     [
       { handler: { type: "tensorflow", path: "h.py", models: { path: "s3://b/m" } } },
       "[0].handler.type: found tensorflow, which does not run yet; load the model in a Python class for now (type: python).",

@@ -105,10 +105,10 @@ describe("parseMillraceSpec", () => {
       compute.mem: found "4GB"; write an amount of memory like 512Mi or 4Gi.
       compute.gpu: found -1; write a whole number from 0 to 64.
       compute.memory: found an unknown field; write one of cpu, mem, gpu, or remove it.
-      config: found a list of 0; write named fields.
       env.TOKEN: found something that is no text; put the value in quotes.
       env.a-b: found a name that no environment variable has; use letters, digits and _, no digit first.
       env.CORTEX_X: found a name of the service's own; choose one that starts neither with CORTEX_ nor with MILLRACE_.
+      config: found a list of 0; write named fields.
       attempts: found 31; write a whole number from 1 to 30.
       isolate: found "no"; write true or false.
       cortex_dialect: found "1.0"; write a version of Cortex from "0.19" to "0.42".

@@ -6,7 +6,7 @@ import { ProjectInvalid, readArchive, sha256Hex } from "../../backends/project-f
 import type { ProjectFiles } from "../../backends/project-files.ts";
 import { readProjectSpec } from "../../backends/project-spec.ts";
 import { apiNameFault, isReservedApiName } from "../../protocol/api-names.ts";
-import type { ApiSpec } from "../../protocol/api-spec.ts";
+import type { ApiSpec, HandlerSpec } from "../../protocol/api-spec.ts";
 import { JOB_FORMAT } from "../../protocol/jobs.ts";
 import type { ApiVersion, CurrentVersion } from "../../protocol/jobs.ts";
 import { API_PREFIX, apiKeys } from "../../protocol/keys.ts";
@@ -19,9 +19,17 @@ export interface ApisOptions {
   readonly environments: Environments;
   /** Stops all jobs of an API and resolves when each has its final state. */
   readonly stopAllJobs: (api: string) => Promise<void>;
+  /** What its workers can run; deploying anything else is refused. Default: Python classes only, as on a laptop. */
+  readonly handlerKinds?: readonly HandlerSpec["kind"][];
 }
 
 const VERSIONS_SHOWN = 20;
+/** The one kind that only some services run. */
+const KIND_REFUSED = {
+  field: "pod",
+  found: "containers, which only workers in a cluster run",
+  fix: "deploy it to a cluster, or give a Python class: handler: {type: python, path: handler.py}",
+};
 /** Half of a git hash's usual length is enough to tell the versions of one API apart. */
 const VERSION_CHARACTERS = 12;
 
@@ -35,11 +43,13 @@ export class Apis implements ApiService {
   readonly #store: ObjectStore;
   readonly #environments: Environments;
   readonly #stopAllJobs: (api: string) => Promise<void>;
+  readonly #handlerKinds: readonly HandlerSpec["kind"][];
 
   constructor(options: ApisOptions) {
     this.#store = options.store;
     this.#environments = options.environments;
     this.#stopAllJobs = options.stopAllJobs;
+    this.#handlerKinds = options.handlerKinds ?? ["python"];
   }
 
   async list(): Promise<readonly ApiView[]> {
@@ -71,6 +81,7 @@ export class Apis implements ApiService {
     refuseName(api);
     const files = await readProject(archive);
     const spec = readSpec(files, api, progress);
+    if (!this.#handlerKinds.includes(spec.handler.kind)) throw new Problem("project_spec_invalid", "", [KIND_REFUSED]);
     const environment = await this.#buildEnvironment(files, spec, progress);
     const project = sha256Hex(archive);
     const version = versionName(spec, project, environment);
@@ -156,6 +167,7 @@ export class Apis implements ApiService {
     spec: ApiSpec,
     progress: (sentence: string) => void,
   ): Promise<string | null> {
+    if (spec.handler.kind !== "python") return null; // an image brings its own
     try {
       return await this.#environments.build(files, spec.handler.dependencies, progress);
     } catch (error) {

@@ -1,4 +1,5 @@
 /** Jobs as Cortex said them (contract B.4, B.6). Where its code and its documents differed, both names are there. */
+import type { ApiSpec } from "../../protocol/api-spec.ts";
 import type { ApiVersion, JobSpec } from "../../protocol/jobs.ts";
 import type { JobView } from "../jobs/job-service.ts";
 import { endedAt, isoTime } from "../routes/job-wire.ts";
@@ -81,8 +82,16 @@ function workersOf(view: JobView, dialect: CortexDialect): Readonly<Record<strin
   return { ...Object.fromEntries(named), succeeded: 0, stalled: 0, unknown: 0 };
 }
 
+function runningToCortex({ handler, config }: ApiSpec) {
+  if (handler.kind === "python") return { handler: { type: handler.kind, path: handler.path, config } };
+  const containers = handler.containers.map(({ name, image, command, args, compute }) => {
+    return { name, image, command, args, compute };
+  });
+  return { pod: { port: handler.port, max_concurrency: handler.processes, containers } };
+}
+
 /** Environment values are left out: they may be secrets. */
-function apiSpecToCortex(version: ApiVersion) {
+export function apiSpecToCortex(version: ApiVersion) {
   const { spec } = version;
   return {
     name: version.api,
@@ -92,7 +101,7 @@ function apiSpecToCortex(version: ApiVersion) {
     handler_id: version.version,
     predictor_id: version.version,
     deployment_id: version.version,
-    handler: { type: spec.handler.kind, path: spec.handler.path, config: spec.config },
+    ...runningToCortex(spec),
     compute: spec.compute,
     networking: { endpoint: `/${version.api}` },
     last_updated: Math.trunc(version.created_at / 1000),

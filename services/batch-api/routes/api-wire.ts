@@ -1,9 +1,16 @@
 /** An API as the modern door says it. Values of environment variables stay out: they may be secrets. */
+import type { HandlerSpec } from "../../protocol/api-spec.ts";
 import type { ApiView } from "../apis/api-service.ts";
 import { isoTime } from "./job-wire.ts";
 
 function apiPath(api: string): string {
   return `/v1/apis/${encodeURIComponent(api)}`;
+}
+
+function handlerToWire(handler: HandlerSpec) {
+  if (handler.kind === "python") return handler;
+  const containers = handler.containers.map(({ env, ...container }) => ({ ...container, env_names: Object.keys(env) }));
+  return { ...handler, containers };
 }
 
 export function apiToWire(view: ApiView) {
@@ -12,7 +19,7 @@ export function apiToWire(view: ApiView) {
     name: api,
     version,
     created_at: isoTime(created_at),
-    handler: spec.handler,
+    handler: handlerToWire(spec.handler),
     compute: spec.compute,
     config: spec.config,
     env_names: Object.keys(spec.env),

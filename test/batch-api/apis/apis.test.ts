@@ -5,6 +5,8 @@ import { EnvironmentFailed } from "../../../services/backends/environments.ts";
 import type { Environments } from "../../../services/backends/environments.ts";
 import { MemoryStore } from "../../../services/backends/object-store.memory.ts";
 import { packFiles } from "../../../services/backends/project-files.ts";
+import { apiSpecToCortex } from "../../../services/batch-api/dialects/cortex-wire.ts";
+import { apiToWire } from "../../../services/batch-api/routes/api-wire.ts";
 import { Apis } from "../../../services/batch-api/apis/apis.ts";
 import { Problem } from "../../../services/protocol/problems.ts";
 import { aProject } from "../../support/project-folder.ts";
@@ -46,6 +48,27 @@ async function keys(): Promise<string[]> {
 }
 
 describe("Apis", () => {
+  it("refuses containers where its workers cannot run them, and builds no environment where they can", async () => {
+    const yaml = "name: words\npod: {containers: [{name: api, image: registry/api, env: {TOKEN: secret}}]}\n";
+    const project = { "millrace.yaml": yaml };
+    const build = () => Promise.reject(new Error("nothing is installed for an image"));
+    const cloud = new Apis({
+      ...{ store, environments: { build }, stopAllJobs: () => Promise.resolve() },
+      handlerKinds: ["python", "container"],
+    });
+
+    expect(await problemOf(deploy(project))).toEqual([
+      "project_spec_invalid",
+      "pod: found containers, which only workers in a cluster run; deploy it to a cluster, or give a Python class: " +
+        "handler: {type: python, path: handler.py}.",
+    ]);
+    expect(await keys()).toEqual([]);
+    const { view } = await cloud.deploy("words", await packFiles(aProject(project)), () => undefined);
+
+    expect(view.current).toMatchObject({ environment: null, spec: { handler: { kind: "container" } } });
+    expect(JSON.stringify([apiToWire(view), apiSpecToCortex(view.current)])).not.toContain("secret");
+  });
+
   it("creates, leaves the same unchanged, updates, and goes back", async () => {
     const first = await deploy();
     const again = await deploy();
