@@ -42,3 +42,8 @@ export const ENV = {
   /** CLI: address of the service. */
   address: "MILLRACE_ADDRESS",
 } as const;
+
+/** The environment variables of a process do not let it start; the message names all faults at once, a line each. */
+export class Misconfigured extends Error {
+  override readonly name = "Misconfigured";
+}

@@ -1,25 +1,37 @@
-import { ENV } from "../protocol/environment.ts";
+import { isCloud, readCloudConfig, type CloudConfig, type Environment } from "../backends/cloud-config.ts";
+import { ENV, Misconfigured } from "../protocol/environment.ts";
 import { queueLane, workerName } from "../protocol/keys.ts";
 import type { WorkerIdentity } from "./context.ts";
 
 export interface WorkerConfig {
   readonly identity: WorkerIdentity;
   readonly incarnation: string;
-  readonly root: string;
-  readonly socket: string;
+  /** Folder that the worker may fill: unpacked projects and environments. */
   readonly scratch: string;
+  readonly backends: LaptopPlace | CloudPlace;
 }
 
-/** The worker's environment variables do not let it start; the message names all faults at once. */
-export class Misconfigured extends Error {
-  override readonly name = "Misconfigured";
+/** A child of the service on this machine. */
+export interface LaptopPlace {
+  readonly kind: "laptop";
+  /** The service's root folder. */
+  readonly root: string;
+  /** Unix socket of the service's queue. */
+  readonly socket: string;
 }
 
-/** Throws `Misconfigured`. */
-export function readConfig(
-  environment: Readonly<Record<string, string | undefined>>,
-  random: () => string,
-): WorkerConfig {
+/** A pod, far from the service. */
+export interface CloudPlace extends CloudConfig {
+  readonly kind: "cloud";
+}
+
+/** Kubernetes sets it in the pods of an Indexed Job. */
+const COMPLETION_INDEX = "JOB_COMPLETION_INDEX";
+/** Hex digits of a pod's uid that tell the incarnations of an index apart. */
+const UID_DIGITS = 8;
+
+/** Throws `Misconfigured`, with every fault. */
+export function readConfig(environment: Environment, random: () => string): WorkerConfig {
   const faults: string[] = [];
   const text = (name: string): string => {
     const value = environment[name] ?? "";
@@ -33,14 +45,24 @@ export function readConfig(
   };
   const place = { api: text(ENV.api), job: text(ENV.job), lane: count(ENV.lane), epoch: count(ENV.epoch) };
   const generation = count(ENV.generation);
-  const index = count(ENV.index);
-  const paths = { root: text(ENV.root), socket: text(ENV.socket), scratch: text(ENV.scratch) };
+  const cloud = isCloud(environment);
+  const index = count(cloud ? COMPLETION_INDEX : ENV.index);
+  const scratch = text(ENV.scratch);
+  const backends: WorkerConfig["backends"] = cloud
+    ? { kind: "cloud", ...readCloudConfig(environment, faults) }
+    : { kind: "laptop", root: text(ENV.root), socket: text(ENV.socket) };
   if (faults.length > 0) throw new Misconfigured(faults.join("\n"));
-  const incarnation = environment[ENV.incarnation] ?? random();
+  const incarnation = environment[ENV.incarnation] ?? incarnationOf(environment[ENV.podUid]) ?? random();
   const name = workerName(place.epoch, generation, index, incarnation);
   return {
     identity: { ...place, queueLane: queueLane(place.api, place.lane), generation, index, name },
     incarnation,
-    ...paths,
+    scratch,
+    backends,
   };
+}
+
+/** The pool names a pod's worker so too, see the Kubernetes pool. */
+function incarnationOf(podUid: string | undefined): string | undefined {
+  return podUid === undefined || podUid === "" ? undefined : podUid.slice(0, UID_DIGITS);
 }

@@ -2,19 +2,12 @@
 import { enableCompileCache } from "node:module";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { connectQueue, type SocketQueue } from "../backends/batch-queue.socket.ts";
 import { realClock, realRandom } from "../backends/clock.real.ts";
-import { datasetFor } from "../backends/dataset.by-scheme.ts";
-import { FilesDataset } from "../backends/dataset.files.ts";
-import { s3FromEnvironment } from "../backends/dataset.s3.ts";
-import type { Dataset } from "../backends/dataset.ts";
-import { FileLogStore } from "../backends/log-store.files.ts";
-import { openFileStore } from "../backends/object-store.files.ts";
-import { writeProcessFile } from "../backends/process-files.ts";
-import { ENV } from "../protocol/environment.ts";
+import { ENV, Misconfigured } from "../protocol/environment.ts";
 import { WORKER_EXIT } from "../protocol/exit-codes.ts";
-import { Misconfigured, readConfig, type WorkerConfig } from "./config.ts";
-import type { StartHandler, WorkerPace } from "./context.ts";
+import { openBackends, type WorkerBackends } from "./backends.ts";
+import { readConfig, type WorkerConfig } from "./config.ts";
+import type { StartHandler } from "./context.ts";
 import { HandlerStartFailed } from "./handlers/handler.ts";
 import { startPythonHandler, type PythonHandler } from "./handlers/handler.python.ts";
 import { handlerInit, loadJob, type JobFiles } from "./job-files.ts";
@@ -23,57 +16,46 @@ import { Worker } from "./worker.ts";
 
 enableCompileCache();
 
-/** The laptop's pace; a lease there is 5 s. */
-const PACE: WorkerPace = { pollSeconds: 0.5, laneReadSeconds: 0.1, flushSeconds: 0.004, drainSeconds: 20 };
 /** Tries for a handler whose process a signal ends while it starts: a fault of its own comes again, a blow does not. */
 const STARTS_MAX = 3;
 const HOST_PATH = join(import.meta.dirname, "python", "millrace_host", "__main__.py");
 
 async function main(): Promise<number> {
   const config = readConfig(process.env, () => realRandom.hex(4));
-  const { identity, incarnation } = config;
-  const store = await openFileStore({ root: join(config.root, "store") });
-  const logs = new FileLogStore({ root: join(config.root, "logs") });
-  const lines = new LogLines(logs, realClock, identity.job, identity.name);
-  const queue = await connectQueue(config.socket, { ...identity, incarnation });
-  const files = await loadJob(store, config, process.env[ENV.python] ?? "python3");
-  const handlers = new HandlerProcesses(config, files, lines);
+  const { identity } = config;
+  const backends = await openBackends(config);
+  const lines = new LogLines(backends.logs, realClock, identity.job, identity.name);
+  const files = await loadJob(backends, config, process.env[ENV.python] ?? "python3");
+  const handlers = new HandlerProcesses(config, files, lines, backends);
   const worker = new Worker({
     identity,
     spec: files.spec,
     processes: files.version.spec.handler.processes,
-    store,
-    queue,
-    dataset: dataset(),
+    store: backends.store,
+    queue: backends.queue,
+    dataset: backends.dataset,
     clock: realClock,
     random: realRandom,
-    pace: PACE,
+    pace: backends.pace,
     startHandler: handlers.start,
     say: (text, batch) => {
       lines.add("worker", text, batch);
     },
   });
-  hear(worker, queue);
+  hear(worker, backends);
   const code = await worker.run();
   await lines.flush();
-  await store.close();
+  await backends.close();
   return code;
 }
 
-/** What the service could split, its workers can read: paths were checked against the allowed folders before. */
-function dataset(): Dataset {
-  const files = new FilesDataset({ roots: ["/"], allowOption: "--allow" });
-  const s3 = s3FromEnvironment(process.env);
-  return datasetFor(s3 === undefined ? { files } : { files, s3 });
-}
-
 /** SIGTERM drains; a service that is gone ends the worker, because nobody would end it later. */
-function hear(worker: Worker, queue: SocketQueue): void {
+function hear(worker: Worker, { abandoned }: WorkerBackends): void {
   process.on("SIGTERM", () => {
     worker.leave({ kind: "drain" });
   });
   process.on("SIGINT", () => undefined); // Ctrl-C on a terminal is for the service, which tells its workers
-  void queue.closed.then(() => {
+  void abandoned.then(() => {
     worker.leave({ kind: "lost" });
   });
 }
@@ -83,12 +65,14 @@ class HandlerProcesses {
   readonly #config: WorkerConfig;
   readonly #files: JobFiles;
   readonly #lines: LogLines;
+  readonly #backends: WorkerBackends;
   readonly #living = new Set<PythonHandler>();
 
-  constructor(config: WorkerConfig, files: JobFiles, lines: LogLines) {
+  constructor(config: WorkerConfig, files: JobFiles, lines: LogLines, backends: WorkerBackends) {
     this.#config = config;
     this.#files = files;
     this.#lines = lines;
+    this.#backends = backends;
   }
 
   readonly start: StartHandler = async (processIndex) => {
@@ -127,8 +111,7 @@ class HandlerProcesses {
   }
 
   #writeFile(): void {
-    const pids = [...this.#living].flatMap(({ pid }) => pid ?? []);
-    writeProcessFile(this.#config.root, this.#config.identity.name, process.pid, pids);
+    this.#backends.noteHandlers([...this.#living].flatMap(({ pid }) => pid ?? []));
   }
 }
 
