@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
@@ -11,16 +11,16 @@ export interface CacheEntry {
   readonly folder: string;
   /** For the reader of a first run: what is made, and about how long that takes. */
   readonly what: string;
+  /** Entries of one maker are made one at a time and share a scratch folder; its own folder's name when it names none. */
+  readonly maker?: string;
   /**
    * Makes the content.
    *
    * @param into an empty folder, which becomes the entry when this has succeeded
-   * @param scratch a folder for what is needed meanwhile; the entries that are made together share it
+   * @param scratch a folder for what is needed meanwhile, removed afterwards
    */
   make(into: string, scratch: string): Promise<void>;
 }
-
-const scratchPrefix = "making-";
 
 export function cacheFolder(environment: NodeJS.ProcessEnv): string {
   const xdg = environment["XDG_CACHE_HOME"] ?? "";
@@ -40,28 +40,22 @@ export async function ensureEntries<const Entries extends readonly CacheEntry[]>
   cache: string,
   entries: Entries,
 ): Promise<{ [At in keyof Entries]: string }> {
-  const folders = entries.map((entry) => join(cache, entry.folder));
-  if (!folders.every((folder) => existsSync(folder))) {
-    await mkdir(cache, { recursive: true });
-    await whileLocked(join(cache, "lock"), async () => {
-      await removeScratchOfTheDead(cache);
-      await makeMissing(cache, entries);
-    });
+  const missing = entries.filter((entry) => !existsSync(join(cache, entry.folder)));
+  if (missing.length > 0) await mkdir(cache, { recursive: true });
+  for (const [maker, itsEntries] of Map.groupBy(missing, (entry) => entry.maker ?? entry.folder)) {
+    await whileLocked(join(cache, `${maker}.lock`), () => makeMissing(cache, maker, itsEntries));
   }
-  return folders as { [At in keyof Entries]: string };
+  return entries.map((entry) => join(cache, entry.folder)) as { [At in keyof Entries]: string };
 }
 
-/** Whoever holds the lock is the only one who makes anything: scratch folders of others belong to processes that were killed. */
-async function removeScratchOfTheDead(cache: string): Promise<void> {
-  const left = (await readdir(cache)).filter((name) => name.startsWith(scratchPrefix));
-  await Promise.all(left.map((name) => rm(join(cache, name), { recursive: true, force: true })));
-}
-
-async function makeMissing(cache: string, entries: readonly CacheEntry[]): Promise<void> {
-  const scratch = await mkdtemp(join(cache, scratchPrefix));
+/** Only for the holder of the maker's lock: what lies in the scratch folder then belongs to a process that was killed. */
+async function makeMissing(cache: string, maker: string, entries: readonly CacheEntry[]): Promise<void> {
+  const scratch = join(cache, `${maker}.making`);
+  await rm(scratch, { recursive: true, force: true });
+  await mkdir(scratch);
   try {
     for (const entry of entries) {
-      if (existsSync(join(cache, entry.folder))) continue;
+      if (existsSync(join(cache, entry.folder))) continue; // made while this process waited
       const into = join(scratch, entry.folder);
       await mkdir(into);
       const startedAt = performance.now();

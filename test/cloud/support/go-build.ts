@@ -44,11 +44,17 @@ export interface GoToolchain {
   readonly version: string;
 }
 
-/** @throws {Error} in one sentence, when the machine has no Go or one that is too old */
-export async function goToolchain(environment: NodeJS.ProcessEnv): Promise<GoToolchain> {
-  const folders = [...(environment["PATH"] ?? "").split(delimiter), goInstalledAt].filter((folder) => folder !== "");
+/**
+ * @param installedAt where to look beside PATH
+ * @throws {Error} in one sentence, when the machine has no Go or one that is too old
+ */
+export async function goToolchain(
+  environment: NodeJS.ProcessEnv,
+  installedAt: string = goInstalledAt,
+): Promise<GoToolchain> {
+  const folders = [...(environment["PATH"] ?? "").split(delimiter), installedAt].filter((folder) => folder !== "");
   const go = folders.map((folder) => join(folder, "go")).find((path) => existsSync(path));
-  const wanted = `npm run test:cloud needs Go ${goOldest.join(".")} or newer, on PATH or in ${goInstalledAt}`;
+  const wanted = `npm run test:cloud needs Go ${goOldest.join(".")} or newer, on PATH or in ${installedAt}`;
   if (go === undefined) throw new Error(`${wanted}: there is none.`);
   const said = await runTool(go, ["env", "GOVERSION", "GOOS", "GOARCH"], {
     env: { ...environment, GOTOOLCHAIN: "local" },
@@ -70,6 +76,7 @@ export function goEntry(name: BinaryName, toolchain: GoToolchain): CacheEntry {
   return {
     folder: `${name}-${keyOf([toolchain.version, program.package, ...flags, ...contentsOf(source)])}`,
     what: `building ${name} with ${toolchain.version}, ${program.takes}`,
+    maker: "go", // what one program compiles is there for the next
     async make(into, scratch) {
       await runTool(toolchain.go, ["build", ...flags, "-o", join(into, name), program.package], {
         cwd: source,
