@@ -12,7 +12,7 @@ interface VitestReport {
 
 /**
  * Counts by layer. A file that failed as a whole (it did not import, a hook threw) counts as one failed test, and so does a run that
- * ended badly though no test failed (an unhandled rejection).
+ * ended badly though no test failed (an unhandled rejection), in `firstLayer`.
  *
  * @param relativeToRoot turns a path of the report into one from the repository's root
  */
@@ -20,6 +20,7 @@ export function countsFromVitest(
   report: string,
   exitStatus: number,
   relativeToRoot: (path: string) => string,
+  firstLayer: Layer = "unit",
 ): Map<Layer, LayerCounts> {
   const counts = new Map<Layer, { passed: number; failed: number; skipped: string[] }>();
   for (const { name, status, assertionResults } of (JSON.parse(report) as VitestReport).testResults) {
@@ -35,8 +36,8 @@ export function countsFromVitest(
   }
   const nothingFailed = [...counts.values()].every((layerCounts) => layerCounts.failed === 0);
   if (exitStatus !== 0 && nothingFailed) {
-    const unit = counts.get("unit") ?? { passed: 0, failed: 0, skipped: [] };
-    counts.set("unit", { ...unit, failed: unit.failed + 1 });
+    const first = counts.get(firstLayer) ?? { passed: 0, failed: 0, skipped: [] };
+    counts.set(firstLayer, { ...first, failed: first.failed + 1 });
   }
   return new Map(allLayers.flatMap((layer) => entryOf(layer, counts.get(layer))));
 }

@@ -1,36 +1,60 @@
 import { describe, expect, it } from "vitest";
-import type { Layer } from "../../scripts/layers.ts";
+import { layersOf, type Layer } from "../../scripts/layers.ts";
 import { type Floors, type LayerCounts, faultsOf, raised, summaryLines } from "../../scripts/test-counts.ts";
 import { countsFromPytest, countsFromVitest } from "../../scripts/test-results.ts";
 
 function floors(more: Partial<Record<Layer, number>> = {}, mayBeSkipped: string[] = []): Floors {
-  return { testsAtLeast: { unit: 0, contracts: 0, simulation: 0, system: 0, python: 0, ...more }, mayBeSkipped };
+  const none = { unit: 0, contracts: 0, simulation: 0, system: 0, cloud: 0, cluster: 0, python: 0 };
+  return { testsAtLeast: { ...none, ...more }, mayBeSkipped };
 }
 
 function counts(layer: Layer, passed: number, failed = 0, skipped: string[] = []): Map<Layer, LayerCounts> {
   return new Map([[layer, { passed, failed, skipped }]]);
 }
 
+const ours = layersOf("test");
+
 describe("the floors of the tests", () => {
   it("are kept by a layer that runs as many tests as they ask for", () => {
-    expect(faultsOf(counts("unit", 3, 1), floors({ unit: 4 }))).toEqual([]);
+    expect(faultsOf(counts("unit", 3, 1), floors({ unit: 4 }), ours)).toEqual([]);
   });
 
   it("fail a layer that runs fewer", () => {
-    expect(faultsOf(counts("unit", 3), floors({ unit: 4 }))).toEqual([
+    expect(faultsOf(counts("unit", 3), floors({ unit: 4 }), ours)).toEqual([
       expect.stringContaining("layer unit ran 3 tests, test/floors.json asks for 4 at least"),
     ]);
   });
 
   it("fail a layer that did not run at all", () => {
-    expect(faultsOf(new Map(), floors({ system: 1 }))).toHaveLength(1);
+    expect(faultsOf(new Map(), floors({ system: 1 }), ours)).toHaveLength(1);
   });
 
   it("let no test be skipped unless they name it", () => {
     const skipping = counts("system", 1, 0, ["a port in use", "a full disk"]);
 
-    expect(faultsOf(skipping, floors({}, ["a full disk"]))).toEqual([
+    expect(faultsOf(skipping, floors({}, ["a full disk"]), ours)).toEqual([
       expect.stringContaining('skipped "a port in use"'),
+    ]);
+  });
+
+  it("say nothing of layers that another command runs", () => {
+    expect(faultsOf(counts("unit", 4), floors({ unit: 4, cloud: 7 }), ours)).toEqual([]);
+    expect(faultsOf(new Map(), floors({ cloud: 7 }), layersOf("test:cloud"))).toHaveLength(1);
+  });
+
+  it("count a test as there when its skip is allowed, and only then", () => {
+    const skipping = counts("system", 1, 0, ["a full disk"]);
+
+    expect(faultsOf(skipping, floors({ system: 2 }, ["a full disk"]), ours)).toEqual([]);
+    expect(faultsOf(skipping, floors({ system: 2 }), ours)).toHaveLength(2);
+  });
+
+  it("let a machine skip what it cannot do, and nothing else", () => {
+    const skipping = counts("cluster", 0, 0, ["on real nodes: memory", "a drain"]);
+    const forbidsNodes = (name: string): boolean => name.startsWith("on real nodes");
+
+    expect(faultsOf(skipping, floors({ cluster: 1 }), layersOf("test:cloud"), forbidsNodes)).toEqual([
+      expect.stringContaining('layer cluster skipped "a drain"'),
     ]);
   });
 
@@ -77,6 +101,12 @@ describe("the counts of vitest", () => {
 
   it("hold a failure for a file that did not even load", () => {
     expect(read(report("failed"), 1)).toEqual(counts("system", 0, 1));
+  });
+
+  it("hold that failure in the first layer of the command", () => {
+    const path = (name: string): string => name.replace("/tree/", "");
+
+    expect(countsFromVitest(report("passed", "passed"), 1, path, "cloud").get("cloud")?.failed).toBe(1);
   });
 
   it("hold a failure for a run that ended badly though each test passed", () => {
