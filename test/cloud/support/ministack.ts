@@ -29,8 +29,7 @@ export interface Ministack {
  * @throws {Error} with the fix, when there is no python3 with venv or the packages cannot be had
  */
 export async function ensureMinistack(): Promise<string> {
-  // a folder with a lock of its own: it need not wait for a build of the Go programs
-  const [folder] = await ensureEntries(join(serversCache(), "python"), [await ministackEntry()]);
+  const [folder] = await ensureEntries(serversCache(), [await ministackEntry()]);
   return join(folder, "bin", "python");
 }
 
