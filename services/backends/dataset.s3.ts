@@ -1,43 +1,74 @@
 /** Datasets in S3, or in anything that speaks its protocol. */
-import type { S3Client } from "@aws-sdk/client-s3";
 import { s3Address } from "../protocol/dataset-uris.ts";
 import type { S3Address } from "../protocol/dataset-uris.ts";
+import { realClock, realRandom } from "./clock.real.ts";
+import type { Clock, Random } from "./clock.ts";
 import { DatasetError } from "./dataset.ts";
 import type { Dataset, DatasetFault, DatasetObject } from "./dataset.ts";
 import type { ByteRange } from "./object-store.ts";
-import { ENV } from "../protocol/environment.ts";
+import { PIECE_BYTES, readPiece, readPieces, ReadWindow, type Reading } from "./s3/ranged-read.ts";
+import { failureOf, sentenceOf, type S3FailureKind } from "./s3/s3-failure.ts";
+import { s3AccessFrom, S3Requests, type S3Access, type S3Request } from "./s3/s3-requests.ts";
+import { RETRY_BUDGET, S3Retry, type RetryBudget } from "./s3/s3-retry.ts";
 
-export interface S3DatasetOptions {
-  /** Undefined: the SDK's own default chain. */
-  readonly region?: string;
-  /** Another endpoint than AWS's; buckets are then part of the path. */
-  readonly endpoint?: string;
-  /** Undefined: the SDK's own default chain. */
-  readonly credentials?: {
-    readonly accessKeyId: string;
-    readonly secretAccessKey: string;
-    readonly sessionToken?: string;
-  };
+export interface S3DatasetOptions extends S3Access {
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** How long a read goes on trying. */
+  readonly budget?: RetryBudget;
+  /** Hears sentences for the operator: credentials that expired, and that work again. */
+  readonly say?: (sentence: string) => void;
+  /** Hears of each request as it went over the wire, retries included (`RequestCounts.note`). */
+  readonly onRequest?: (request: S3Request) => void;
 }
 
-/** Without them a peer that vanished would be waited for for ever. */
-const CONNECT_MILLISECONDS = 5_000;
+/** Without it a peer that vanished would be waited for for ever. */
 const SILENCE_MILLISECONDS = 30_000;
+/** Who has just submitted a job, and waits for its answer, is told at once that the service has no credentials. */
+const READ_BUDGET: RetryBudget = { ...RETRY_BUDGET, firstCredentialsSeconds: 0 };
+const LIST_BUDGET: RetryBudget = {
+  attemptsMax: 8,
+  seconds: 20,
+  credentialsSeconds: 20,
+  firstCredentialsSeconds: 0,
+};
+
+/** Any of these says that somebody meant this process to reach AWS, or a server of its kind. */
+const GIVEN_BY = [
+  "AWS_ACCESS_KEY_ID",
+  "AWS_PROFILE",
+  "AWS_ENDPOINT_URL",
+  "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+  "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+  "AWS_WEB_IDENTITY_TOKEN_FILE",
+];
 
 /** As a process's environment variables say; undefined when they give neither credentials nor an endpoint. */
-export function s3FromEnvironment(environment: Readonly<Record<string, string | undefined>>): S3Dataset | undefined {
-  const { AWS_REGION: region, AWS_ACCESS_KEY_ID: key, AWS_PROFILE: profile } = environment;
-  const endpoint = environment[ENV.awsEndpoint];
-  if (key === undefined && profile === undefined && endpoint === undefined) return undefined;
-  return new S3Dataset({ region: region ?? "us-east-1", ...(endpoint === undefined ? {} : { endpoint }) });
+export function s3FromEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+  options: Omit<S3DatasetOptions, keyof S3Access> = {},
+): S3Dataset | undefined {
+  if (GIVEN_BY.every((name) => environment[name] === undefined)) return undefined;
+  return new S3Dataset({ ...options, ...s3AccessFrom(environment) });
 }
 
+/** A `Dataset` in any bucket that its credentials may read, of any region. The SDK is loaded at the first call. */
 export class S3Dataset implements Dataset {
-  readonly #options: S3DatasetOptions;
-  #client: Promise<S3Client> | undefined;
+  readonly #reading: Reading;
+  readonly #listing: S3Retry;
 
   constructor(options: S3DatasetOptions) {
-    this.#options = options;
+    const { onRequest, say, clock = realClock, random = realRandom, budget = READ_BUDGET, ...access } = options;
+    const requests = new S3Requests({
+      access,
+      followRegions: true,
+      silenceMilliseconds: SILENCE_MILLISECONDS,
+      ...(onRequest === undefined ? {} : { onRequest }),
+    });
+    const renewCredentials = () => requests.renewCredentials();
+    const retry = new S3Retry({ clock, random, budget, renewCredentials, ...(say === undefined ? {} : { say }) });
+    this.#listing = new S3Retry({ clock, random, budget: LIST_BUDGET, renewCredentials });
+    this.#reading = { requests, retry, window: new ReadWindow() };
   }
 
   async *list(
@@ -45,79 +76,70 @@ export class S3Dataset implements Dataset {
     options: { readonly after?: string } = {},
   ): AsyncGenerator<readonly DatasetObject[], void> {
     const { bucket, key } = addressOf(prefix);
-    const { ListObjectsV2Command } = await import("@aws-sdk/client-s3");
-    const after = options.after === undefined ? undefined : addressOf(options.after).key;
-    let token: string | undefined;
-    do {
-      const page = await (
-        await this.#connected()
-      )
-        .send(
-          new ListObjectsV2Command({
-            Bucket: bucket,
-            Prefix: key,
-            ...(token !== undefined ? { ContinuationToken: token } : after !== undefined ? { StartAfter: after } : {}),
-          }),
-        )
+    let after = options.after === undefined ? "" : addressOf(options.after).key;
+    for (;;) {
+      const request = { bucket, prefix: key, after };
+      const page = await this.#listing
+        .run(() => this.#reading.requests.list(request))
         .catch((error: unknown) => {
-          throw faultOf(error, prefix, `s3:ListBucket on ${bucket}`);
+          throw this.#faultOf(error, prefix, bucket, `s3:ListBucket on ${bucket}`);
         });
-      yield (page.Contents ?? [])
-        .filter((found) => found.Key !== undefined && !found.Key.endsWith("/"))
-        .map((found) => ({
-          uri: `s3://${bucket}/${found.Key ?? ""}`,
-          sizeBytes: found.Size ?? 0,
-          etag: found.ETag ?? "",
-        }));
-      token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
-    } while (token !== undefined);
+      yield page.objects
+        .filter((found) => !found.key.endsWith("/"))
+        .map((found) => ({ uri: `s3://${bucket}/${found.key}`, sizeBytes: found.sizeBytes, etag: found.etag }));
+      if (!page.more) return;
+      after = page.objects.at(-1)?.key ?? "";
+    }
   }
 
   async read(uri: string, range: ByteRange, etag: string, into?: Buffer): Promise<Buffer> {
     if (range.end <= range.start) return Buffer.alloc(0);
     const { bucket, key } = addressOf(uri);
-    const { GetObjectCommand } = await import("@aws-sdk/client-s3");
     const wanted = range.end - range.start;
     const target = into !== undefined && into.length >= wanted ? into : Buffer.allocUnsafeSlow(wanted);
-    let filled = 0;
+    const from = { bucket, key, etag };
     try {
-      const answer = await (
-        await this.#connected()
-      ).send(
-        new GetObjectCommand({
-          Bucket: bucket,
-          Key: key,
-          IfMatch: etag,
-          Range: `bytes=${String(range.start)}-${String(range.end - 1)}`,
-        }),
-      );
-      for await (const piece of answer.Body as AsyncIterable<Buffer>) {
-        if (filled + piece.length > wanted) throw changed(uri);
-        filled += piece.copy(target, filled);
+      if (wanted > PIECE_BYTES) {
+        await readPieces(this.#reading, from, range, target);
+        return target.subarray(0, wanted);
       }
+      const { bytes } = await readPiece(this.#reading, { ...from, range, into: target });
+      if (bytes.length !== wanted) throw changed(uri);
+      return bytes;
     } catch (error) {
-      throw error instanceof DatasetError ? error : faultOf(error, uri, `s3:GetObject on ${bucket}/${key}`);
+      if (error instanceof DatasetError) throw error;
+      throw this.#faultOf(error, uri, bucket, `s3:GetObject on ${bucket}/${key}`);
     }
-    if (filled < wanted) throw changed(uri);
-    return target.subarray(0, wanted);
   }
 
-  /** The SDK is loaded at first use: it takes longer to load than the rest of the service. */
-  async #connected(): Promise<S3Client> {
-    const { region, endpoint, credentials } = this.#options;
-    this.#client ??= import("@aws-sdk/client-s3").then(
-      ({ S3Client }) =>
-        new S3Client({
-          followRegionRedirects: true,
-          requestHandler: { connectionTimeout: CONNECT_MILLISECONDS, socketTimeout: SILENCE_MILLISECONDS },
-          ...(region === undefined ? {} : { region }),
-          ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
-          ...(credentials === undefined ? {} : { credentials }),
-        }),
-    );
-    return this.#client;
+  #faultOf(error: unknown, uri: string, bucket: string, grant: string): DatasetError {
+    const failure = failureOf(error);
+    const fault = FAULTS[failure.kind];
+    if (fault === "changed") return changed(uri);
+    const { region } = this.#reading.requests;
+    const place = { subject: uri, action: "read", grant, bucket, region, hints: HINTS };
+    return new DatasetError(fault, uri, sentenceOf(failure, place), { cause: failure });
   }
 }
+
+const FAULTS = {
+  absent: "missing",
+  no_bucket: "missing",
+  refused: "changed",
+  range: "changed",
+  denied: "denied",
+  credentials: "denied",
+  credentials_wrong: "denied",
+  archived: "archived",
+  wrong_region: "unreachable",
+  conflict: "unreachable",
+  silent: "unreachable",
+  server: "unreachable",
+  throttled: "unreachable",
+  other: "unreachable",
+} as const satisfies Record<S3FailureKind, DatasetFault>;
+
+const HINTS = { absent: "; submit the job again", archived: ", or leave it out with `excludes`" };
 
 function addressOf(uri: string): S3Address {
   const address = s3Address(uri);
@@ -131,62 +153,4 @@ function changed(uri: string): DatasetError {
     uri,
     `${uri} has changed since the job listed it; submit the job again, and leave its input alone while it runs`,
   );
-}
-
-interface ErrorRow {
-  readonly fault: DatasetFault;
-  /** Completes "<uri> …"; `grant` names the right that the call needs. */
-  readonly say: (grant: string) => string;
-}
-
-const DENIED: ErrorRow = { fault: "denied", say: (grant) => `may not be read: grant this service ${grant}` };
-const MISSING: ErrorRow = { fault: "missing", say: () => "does not exist any more; submit the job again" };
-const CREDENTIALS: ErrorRow = {
-  fault: "denied",
-  say: () => "may not be read: the service's AWS credentials are missing, wrong or expired; renew them",
-};
-
-/** By the name of S3's error; some answers carry no body, and then only a status. */
-const ERRORS: Readonly<Record<string, ErrorRow>> = {
-  NoSuchBucket: { fault: "missing", say: () => "names a bucket that does not exist; check the path" },
-  NoSuchKey: MISSING,
-  NotFound: MISSING,
-  "404": MISSING,
-  AccessDenied: DENIED,
-  Forbidden: DENIED,
-  "403": DENIED,
-  CredentialsProviderError: CREDENTIALS,
-  InvalidAccessKeyId: CREDENTIALS,
-  SignatureDoesNotMatch: CREDENTIALS,
-  ExpiredToken: CREDENTIALS,
-  InvalidObjectState: {
-    fault: "archived",
-    say: () => "is in an archive storage class; restore it, or leave it out with `excludes`",
-  },
-};
-
-function faultOf(error: unknown, uri: string, grant: string): DatasetError {
-  const name = error instanceof Error ? error.name : "";
-  const status = statusOf(error);
-  if (name === "PreconditionFailed" || name === "InvalidRange" || status === 412 || status === 416) return changed(uri);
-  const row = ERRORS[name] ?? ERRORS[String(status)];
-  if (row !== undefined) return new DatasetError(row.fault, uri, `${uri} ${row.say(grant)}`, { cause: error });
-  const found = `${name === "" ? "no answer" : name}${status === undefined ? "" : `, status ${String(status)}`}`;
-  return new DatasetError(
-    "unreachable",
-    uri,
-    `${uri} could not be read (${found}); check the endpoint and the network`,
-    {
-      cause: error,
-    },
-  );
-}
-
-function statusOf(error: unknown): number | undefined {
-  const metadata: unknown = error instanceof Error && "$metadata" in error ? error.$metadata : undefined;
-  const status: unknown =
-    typeof metadata === "object" && metadata !== null && "httpStatusCode" in metadata
-      ? metadata.httpStatusCode
-      : undefined;
-  return typeof status === "number" ? status : undefined;
 }
