@@ -1,8 +1,10 @@
 // node test/cloud/prepare.ts: puts into the cache what the cloud tests need and this repository does not hold. Quick when nothing is missing.
 import { whyNoRealNodes } from "../../scripts/real-nodes.ts";
+import { ensureMinistack } from "./support/ministack.ts";
 import { ensureBinaries, ensureDebianRoot } from "./support/servers-cache.ts";
 
 try {
+  await ensureMinistack();
   await ensureBinaries();
   if (whyNoRealNodes(process.env) === undefined) await ensureDebianRoot();
 } catch (error) {

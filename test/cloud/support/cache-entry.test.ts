@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type CacheEntry, cacheFolder, ensureEntries, keyOf, runTool } from "./cache-entry.ts";
 
 let cache: string;
@@ -61,6 +61,7 @@ describe("the cache of test servers", () => {
   it("removes what a killed process left half-made, and its lock", async () => {
     await mkdir(cache);
     const killed = spawn(process.execPath, ["--input-type=module", "-e", forever(cache)], { stdio: "pipe" });
+    onTestFinished(() => void killed.kill("SIGKILL"));
     await new Promise((resolve) => killed.stdout.once("data", resolve));
     expect(existsSync(join(cache, "thing-1.making", "thing-1", "half"))).toBe(true);
     killed.kill("SIGKILL");
