@@ -3,7 +3,6 @@ import { mkdir } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import type { Logger } from "pino";
-import { collectDefaultMetrics, Registry } from "prom-client";
 import { MemoryQueue } from "../backends/batch-queue.memory.ts";
 import { serveQueue, type QueueServer } from "../backends/batch-queue.socket-server.ts";
 import { realClock, realRandom } from "../backends/clock.real.ts";
@@ -13,7 +12,7 @@ import { s3FromEnvironment } from "../backends/dataset.s3.ts";
 import type { Dataset } from "../backends/dataset.ts";
 import type { Environments } from "../backends/environments.ts";
 import { VenvEnvironments } from "../backends/environments.venv.ts";
-import type { LogLine, LogStore } from "../backends/log-store.ts";
+import type { LogStore } from "../backends/log-store.ts";
 import { FileLogStore } from "../backends/log-store.files.ts";
 import { openFileStore, type FileStore } from "../backends/object-store.files.ts";
 import { pythonFacts } from "../backends/python-facts.ts";
@@ -21,17 +20,12 @@ import { endLeftovers } from "../backends/process-files.ts";
 import { serviceSocketPath } from "../backends/service-socket.ts";
 import { ProcessPool } from "../backends/worker-pool.processes.ts";
 import { ENV } from "../protocol/environment.ts";
-import type { JobSpec } from "../protocol/jobs.ts";
-import { Apis } from "./apis/apis.ts";
 import type { ApiService } from "./apis/api-service.ts";
 import { buildApp } from "./app.ts";
-import { driverMetrics } from "./driver/metrics.ts";
-import { Replica } from "./driver/replica.ts";
+import type { Replica } from "./driver/replica.ts";
 import type { JobService } from "./jobs/job-service.ts";
-import { createJobService } from "./jobs/jobs.ts";
-import { splitSource } from "./splitter/split-source.ts";
-import { stopAllJobs } from "./jobs/stop-all.ts";
 import type { Readiness, App } from "./routes/door.ts";
+import { buildService, sayIn, type Service, type ServiceParts } from "./service.ts";
 
 export interface LaptopOptions {
   /** Folder of all state; made when missing. */
@@ -61,8 +55,14 @@ export interface LaptopService {
 }
 
 const LEASE_SECONDS = 5;
-/** A step of the splitter reads up to 64 MiB: over a slow line to S3 that takes many leases. */
-const STALL_MS = 5 * 60_000;
+const PACE: ServiceParts["pace"] = {
+  tickMs: 100,
+  tickMinMs: 8,
+  // A step of the splitter reads up to 64 MiB: over a slow line to S3 that takes many leases.
+  stallMs: 5 * 60_000,
+  busyMs: 250,
+  idleMs: 1_000,
+};
 const WORKER_MAIN = join(import.meta.dirname, "..", "worker", "main.ts");
 const ALLOW_OPTION = "--allow";
 
@@ -112,46 +112,21 @@ async function startOn(
   await endLeftovers(root, realClock);
   const store = await openFileStore({ root: join(root, "store") });
   const logs = new FileLogStore({ root: join(root, "logs") });
-  const dataset = datasetOf(options);
   const end = new AbortController();
   const pool = processPool(root, withPython(environment, end.signal), logs, (job) =>
     parts.get("replica")?.wakeDriver(job),
   );
-  const replica = new Replica(
-    {
-      store,
-      queue,
-      pool,
-      clock: realClock,
-      splitterFor: (spec) => splitSource(spec, store, dataset),
-      say: (spec: JobSpec, text: string) => {
-        sayIn(logs, spec.job, { worker: "service", from: "service", text });
-      },
-      log: logger,
-      tickMs: 100,
-      tickMinMs: 8,
-      stallMs: STALL_MS,
-    },
-    {
-      id: realRandom.hex(8),
-      apis: () => apis.withJobs(),
-      lanes: options.lanes,
-      busyMs: 250,
-      idleMs: 1_000,
-      alone: true,
-      onFatal: options.onFatal,
-    },
-  );
-  parts.set("replica", replica);
-  const jobs = jobService(options, store, dataset, logs, replica);
-  const python = environment[ENV.python] ?? "python3";
-  const builder = new VenvEnvironments({ root, python, env: environment, clock: realClock });
-  const apis = new Apis({
-    store,
-    environments: endingWith(builder, end.signal),
-    stopAllJobs: (api) => stopAllJobs(store, jobs, realClock, api),
+  const builder = new VenvEnvironments({
+    ...{ root, python: environment[ENV.python] ?? "python3", env: environment, clock: realClock },
   });
-  const app = await buildDoors(options, jobs, apis, metricsOf(replica));
+  const service = buildService({
+    ...{ store, queue, pool, logs, dataset: datasetOf(options), log: logger, pace: PACE },
+    environments: endingWith(builder, end.signal),
+    replica: { id: realRandom.hex(8), lanes: options.lanes, alone: true, onFatal: options.onFatal },
+  });
+  const { replica, jobs, apis } = service;
+  parts.set("replica", replica);
+  const app = await buildDoors(options, service);
   const running = replica.run(end.signal).catch(() => undefined); // ends only by our own signal
   return {
     address: addressOf(app, options.host),
@@ -160,27 +135,6 @@ async function startOn(
     pool,
     stop: () => stopAll({ app, end, running, replica, pool, server, store }),
   };
-}
-
-function jobService(
-  { lanes }: LaptopOptions,
-  store: FileStore,
-  dataset: Dataset,
-  logs: LogStore,
-  replica: Replica,
-): JobService {
-  return createJobService({
-    store,
-    dataset,
-    logs,
-    clock: realClock,
-    random: realRandom,
-    lanes,
-    live: (_api, job) => replica.live(job),
-    poke: (_api, job) => {
-      replica.poke(job);
-    },
-  });
 }
 
 function processPool(
@@ -225,19 +179,7 @@ function endingWith(environments: Environments, signal: AbortSignal): Environmen
   return { build: (files, asking, progress) => environments.build(files, asking, progress, signal) };
 }
 
-/** Logs are no part of the truth: a line that a full disk does not take must not end the service. */
-function sayIn(logs: LogStore, job: string, line: Omit<LogLine, "at">): void {
-  logs.append(job, line.worker, [{ at: realClock.wallMs(), ...line }]).catch(() => undefined); // see above
-}
-
-function metricsOf(replica: Replica): Registry {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  driverMetrics(registry, replica);
-  return registry;
-}
-
-async function buildDoors(options: LaptopOptions, jobs: JobService, apis: ApiService, metrics: Registry): Promise<App> {
+async function buildDoors(options: LaptopOptions, { jobs, apis, metrics }: Service): Promise<App> {
   const readiness = (): Readiness => ({ kind: "ready" });
   const app = await buildApp({
     jobs,

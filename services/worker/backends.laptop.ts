@@ -1,5 +1,6 @@
 /** A worker beside its service: folders, and the service's queue over a Unix socket. */
 import { join } from "node:path";
+import type { Environment } from "../backends/cloud-config.ts";
 import { connectQueue } from "../backends/batch-queue.socket.ts";
 import { datasetFor } from "../backends/dataset.by-scheme.ts";
 import { FilesDataset } from "../backends/dataset.files.ts";
@@ -19,17 +20,18 @@ const PACE: WorkerPace = { pollSeconds: 0.5, laneReadSeconds: 0.1, flushSeconds:
 export async function openLaptop(
   { identity, incarnation }: WorkerConfig,
   { root, socket }: LaptopPlace,
+  environment: Environment,
 ): Promise<WorkerBackends> {
   const store = await openFileStore({ root: join(root, "store") });
   const queue = await connectQueue(socket, { ...identity, incarnation });
   return {
     store,
     queue,
-    dataset: dataset(),
+    dataset: datasetOf(environment),
     logs: new FileLogStore({ root: join(root, "logs") }),
     pace: PACE,
     abandoned: queue.closed,
-    python: (environment) => Promise.resolve(environmentPython(root, environment)),
+    python: (key) => Promise.resolve(environmentPython(root, key)),
     noteHandlers(pids) {
       writeProcessFile(root, identity.name, process.pid, pids);
     },
@@ -38,8 +40,8 @@ export async function openLaptop(
 }
 
 /** What the service could split, its workers can read: paths were checked against the allowed folders before. */
-function dataset(): Dataset {
+function datasetOf(environment: Environment): Dataset {
   const files = new FilesDataset({ roots: ["/"], allowOption: "--allow" });
-  const s3 = s3FromEnvironment(process.env);
+  const s3 = s3FromEnvironment(environment);
   return datasetFor(s3 === undefined ? { files } : { files, s3 });
 }

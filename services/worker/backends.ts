@@ -1,4 +1,5 @@
 /** What a worker stands on. The two worlds differ here and nowhere else. */
+import type { Environment } from "../backends/cloud-config.ts";
 import type { BatchQueue } from "../backends/batch-queue.ts";
 import type { Dataset } from "../backends/dataset.ts";
 import type { LogStore } from "../backends/log-store.ts";
@@ -22,8 +23,8 @@ export interface WorkerBackends {
   close(): Promise<void>;
 }
 
-export async function openBackends(config: WorkerConfig): Promise<WorkerBackends> {
+export async function openBackends(config: WorkerConfig, environment: Environment): Promise<WorkerBackends> {
   const { backends: place } = config;
-  if (place.kind === "laptop") return (await import("./backends.laptop.ts")).openLaptop(config, place);
+  if (place.kind === "laptop") return (await import("./backends.laptop.ts")).openLaptop(config, place, environment);
   return (await import("./backends.cloud.ts")).openCloud(config, place);
 }

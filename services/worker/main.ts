@@ -23,7 +23,7 @@ const HOST_PATH = join(import.meta.dirname, "python", "millrace_host", "__main__
 async function main(): Promise<number> {
   const config = readConfig(process.env, () => realRandom.hex(4));
   const { identity } = config;
-  const backends = await openBackends(config);
+  const backends = await openBackends(config, process.env);
   const lines = new LogLines(backends.logs, realClock, identity.job, identity.name);
   const files = await loadJob(backends, config, process.env[ENV.python] ?? "python3");
   const handlers = new HandlerProcesses(config, files, lines, backends);

@@ -1,0 +1,77 @@
+/** A submission service over any backends: driver, splitter, job and API services, glued once for both worlds. */
+import { collectDefaultMetrics, Registry } from "prom-client";
+import type { BatchQueue } from "../backends/batch-queue.ts";
+import { realClock, realRandom } from "../backends/clock.real.ts";
+import type { Dataset } from "../backends/dataset.ts";
+import type { LogStore } from "../backends/log-store.ts";
+import type { ObjectStore } from "../backends/object-store.ts";
+import type { WorkerPool } from "../backends/worker-pool.ts";
+import type { JobSpec } from "../protocol/jobs.ts";
+import type { ApiService } from "./apis/api-service.ts";
+import { Apis, type ApisOptions } from "./apis/apis.ts";
+import type { DriverDeps } from "./driver/context.ts";
+import { driverMetrics } from "./driver/metrics.ts";
+import { Replica, type ReplicaOptions } from "./driver/replica.ts";
+import type { JobService } from "./jobs/job-service.ts";
+import { createJobService } from "./jobs/jobs.ts";
+import { stopAllJobs } from "./jobs/stop-all.ts";
+import { splitSource } from "./splitter/split-source.ts";
+
+export interface ServiceParts extends Omit<ApisOptions, "stopAllJobs"> {
+  readonly store: ObjectStore;
+  readonly queue: BatchQueue;
+  readonly pool: WorkerPool;
+  readonly logs: LogStore;
+  readonly dataset: Dataset;
+  readonly log: DriverDeps["log"];
+  /** The two worlds differ in these numbers; see `DriverDeps` and `ReplicaOptions`. */
+  readonly pace: Pick<DriverDeps, "tickMs" | "tickMinMs" | "stallMs" | "tellMs"> &
+    Pick<ReplicaOptions, "busyMs" | "idleMs">;
+  readonly replica: Pick<ReplicaOptions, "id" | "lanes" | "alone" | "onFatal">;
+}
+
+export interface Service {
+  readonly jobs: JobService;
+  readonly apis: ApiService;
+  readonly replica: Replica;
+  readonly metrics: Registry;
+}
+
+/** Starts nothing: `replica.run` does. */
+export function buildService(parts: ServiceParts): Service {
+  const { store, queue, pool, logs, dataset } = parts;
+  const { tickMs, tickMinMs, stallMs, tellMs, busyMs, idleMs } = parts.pace;
+  const replica = new Replica(
+    {
+      ...{ store, queue, pool, clock: realClock, log: parts.log, tickMs, tickMinMs },
+      ...(stallMs === undefined ? {} : { stallMs }),
+      ...(tellMs === undefined ? {} : { tellMs }),
+      splitterFor: (spec) => splitSource(spec, store, dataset),
+      say: (spec: JobSpec, text: string) => {
+        sayIn(logs, spec.job, { worker: "service", from: "service", text });
+      },
+    },
+    { ...parts.replica, apis: () => apis.withJobs(), busyMs, idleMs },
+  );
+  const jobs = createJobService({
+    ...{ store, dataset, logs, clock: realClock, random: realRandom, lanes: parts.replica.lanes },
+    live: (_api, job) => replica.live(job),
+    poke: (_api, job) => {
+      replica.poke(job);
+    },
+  });
+  const apis = new Apis({ ...parts, stopAllJobs: (api) => stopAllJobs(store, jobs, realClock, api) });
+  return { jobs, apis, replica, metrics: metricsOf(replica) };
+}
+
+/** Logs are no part of the truth: a line that cannot be written must not end the service. */
+export function sayIn(logs: LogStore, job: string, line: Omit<Parameters<LogStore["append"]>[2][number], "at">): void {
+  logs.append(job, line.worker, [{ at: realClock.wallMs(), ...line }]).catch(() => undefined); // see above
+}
+
+function metricsOf(replica: Replica): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  driverMetrics(registry, replica);
+  return registry;
+}
