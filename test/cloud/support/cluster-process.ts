@@ -64,13 +64,13 @@ export function startProcess({ name, command, args, logFile, environment }: Proc
 }
 
 /**
- * Looks until `look` answers something.
+ * Looks until `look` answers something other than false.
  * @throws when a process that this waits on has ended, with the end of its log, or when the time is over, with all of theirs.
  */
 export async function awaitWith<T>(
   what: string,
   processes: readonly ClusterProcess[],
-  look: () => T | undefined | Promise<T | undefined>,
+  look: () => T | false | undefined | Promise<T | false | undefined>,
   seconds = 60,
 ): Promise<T> {
   const deadline = performance.now() + seconds * 1000;
@@ -82,7 +82,7 @@ export async function awaitWith<T>(
         lastError = error;
         return undefined;
       });
-    if (found !== undefined) return found;
+    if (found !== undefined && found !== false) return found;
     const dead = processes.find((one) => one.hasEnded());
     if (dead !== undefined)
       throw new Error(`${dead.name} ended while the test waited for ${what}:\n${dead.lastLines()}`);

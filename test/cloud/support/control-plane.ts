@@ -8,6 +8,7 @@ import { CertificateAuthority } from "./certificates.ts";
 import { awaitWith, startProcess, type ClusterProcess } from "./cluster-process.ts";
 import { freePorts } from "./loopback.ts";
 import { startReaper, type Reaper } from "./reaper.ts";
+import { ensureBinary } from "./servers-cache.ts";
 
 /** A cloud cluster notices a dead node after 40 s and replaces its pods after 300 s more; a test has no such time. */
 const NODE_LOST_AFTER_SECONDS = 8;
@@ -23,7 +24,8 @@ export interface ControlPlanePrograms {
 }
 
 export interface ControlPlaneOptions {
-  readonly programs: ControlPlanePrograms;
+  /** Default: those of the cache of test servers, built when missing. */
+  readonly programs?: ControlPlanePrograms;
   /** Added to the API server's arguments; of one given twice the last counts. */
   readonly apiServerArgs?: readonly string[];
   readonly controllerManagerArgs?: readonly string[];
@@ -33,7 +35,7 @@ export interface ControlPlaneOptions {
  * Owns the processes, the certificates and a folder. Authorization is RBAC, admission includes Pod Security and
  * NodeRestriction.
  *
- *     const plane = await ControlPlane.start({ programs });
+ *     const plane = await ControlPlane.start();
  *     const jobs = plane.admin.makeApiClient(BatchV1Api);
  *     await plane.stop();
  */
@@ -54,7 +56,7 @@ export class ControlPlane {
   private readonly processes = new Map<string, ClusterProcess>();
 
   private constructor(
-    place: { readonly id: string; readonly folder: string; readonly reaper: Reaper },
+    place: Pick<ControlPlane, "id" | "folder" | "programs"> & { readonly reaper: Reaper },
     options: ControlPlaneOptions,
     authority: CertificateAuthority,
     [port = 0, etcdPort = 0, etcdPeerPort = 0]: readonly number[],
@@ -63,7 +65,7 @@ export class ControlPlane {
     this.folder = place.folder;
     this.reaper = place.reaper;
     this.options = options;
-    this.programs = options.programs;
+    this.programs = place.programs;
     this.authority = authority;
     this.port = port;
     this.etcdPorts = [etcdPort, etcdPeerPort];
@@ -71,14 +73,15 @@ export class ControlPlane {
   }
 
   /** @throws when a part does not come up, with the end of its log; nothing is left then. */
-  static async start(options: ControlPlaneOptions): Promise<ControlPlane> {
+  static async start(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
+    const programs = options.programs ?? (await programsOfCache());
     const id = randomBytes(3).toString("hex");
     const folder = mkdtempSync(join(tmpdir(), `millrace-cluster-${id}-`));
     const reaper = startReaper(folder, id);
     try {
       for (const part of ["pki", "logs", "kubeconfigs"]) mkdirSync(join(folder, part));
       const authority = await CertificateAuthority.create(join(folder, "pki"));
-      const plane = new ControlPlane({ id, folder, reaper }, options, authority, await freePorts(3));
+      const plane = new ControlPlane({ id, folder, programs, reaper }, options, authority, await freePorts(3));
       await plane.startAll().catch(async (error: unknown) => {
         await plane.endProcesses();
         throw error;
@@ -131,7 +134,7 @@ export class ControlPlane {
   async startApiServer(): Promise<void> {
     const health = new Health(this.admin);
     const started = [this.run("kube-apiserver", this.programs.kubernetes, this.apiServerArgs())];
-    await awaitWith("the API server to be ready", started, async () => ((await health.readyz({})) ? true : undefined));
+    await awaitWith("the API server to be ready", started, () => health.readyz({}));
   }
 
   async restartApiServer(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
@@ -143,6 +146,13 @@ export class ControlPlane {
   async stop(): Promise<void> {
     await this.endProcesses();
     await this.reaper.reap();
+  }
+
+  /** SIGKILL to all of it; the state stays until `stop`. */
+  async endProcesses(): Promise<void> {
+    // nothing of the state is kept, so none is asked to save it; etcd last, or the others fill their logs
+    for (const one of [...this.processes.values()].reverse()) await one.end("SIGKILL");
+    this.processes.clear();
   }
 
   private async startAll(): Promise<void> {
@@ -188,12 +198,6 @@ export class ControlPlane {
     const started = startProcess({ name, command: program, args: all, logFile, environment });
     this.processes.set(name, started);
     return started;
-  }
-
-  private async endProcesses(): Promise<void> {
-    // nothing of the state is kept, so none is asked to save it; etcd last, or the others fill their logs
-    for (const one of [...this.processes.values()].reverse()) await one.end("SIGKILL");
-    this.processes.clear();
   }
 
   private config(user: User, namespace: string, server = this.server): KubeConfig {
@@ -261,4 +265,8 @@ export class ControlPlane {
       ...(this.options.controllerManagerArgs ?? []),
     ];
   }
+}
+
+async function programsOfCache(): Promise<ControlPlanePrograms> {
+  return { etcd: await ensureBinary("etcd"), kubernetes: await ensureBinary("kubernetes") };
 }

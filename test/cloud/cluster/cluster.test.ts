@@ -1,0 +1,137 @@
+/** The test cluster itself: that it behaves as Kubernetes does where the other cloud tests lean on it. */
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { CoreV1Api } from "@kubernetes/client-node";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { awaitWith } from "../support/cluster-process.ts";
+import { startCluster, type Cluster } from "../support/cluster.ts";
+import { evict, OUT_OF_SERVICE, taint, untaint } from "../support/node-operations.ts";
+import { describeOnRealNodes } from "../support/real-nodes.ts";
+import { createJob, isRunning, podsOf, spread, watchPods, whenJob, whenRunning } from "./objects.ts";
+
+const RUN_ON = "trap 'exit 75' TERM; while true; do busybox sleep 0.1; done".replaceAll("busybox", "/bin/busybox");
+
+describeOnRealNodes("a test cluster", () => {
+  let cluster: Cluster;
+  beforeAll(async () => {
+    cluster = await startCluster({ nodes: 2 });
+  });
+  afterAll(async () => {
+    const { id, folder } = cluster.controlPlane;
+    await cluster.stop();
+
+    expect(leftOf(id, folder)).toEqual([]);
+  });
+
+  it("runs an Indexed Job to its end, spread over both nodes", async () => {
+    const { name: namespace } = await cluster.makeNamespace("spread");
+    const script = "echo $JOB_COMPLETION_INDEX; /bin/busybox sleep 1";
+
+    await createJob(cluster.admin, { namespace, name: "all", completions: 4, script, pod: spread("all") });
+
+    const { status } = await whenJob(cluster.admin, namespace, "all", "Complete");
+    expect(status?.completedIndexes).toBe("0-3");
+    const pods = await podsOf(cluster.admin, namespace, "all");
+    expect(new Set(pods.map(({ spec }) => spec?.nodeName))).toEqual(new Set(cluster.nodes.map(({ name }) => name)));
+    const core = cluster.admin.makeApiClient(CoreV1Api);
+    const logs = await Promise.all(
+      pods.map(({ metadata }) => core.readNamespacedPodLog({ namespace, name: metadata?.name ?? "" })),
+    );
+    expect(logs.sort()).toEqual(["0\n", "1\n", "2\n", "3\n"]);
+  });
+
+  it("marks an evicted pod as disrupted, and replaces it only after it has failed", async () => {
+    const { name: namespace } = await cluster.makeNamespace("evicted");
+    const watch = await watchPods(cluster.admin, namespace);
+    await createJob(cluster.admin, { namespace, name: "long", completions: 1, script: `${RUN_ON} & wait` });
+    const [pod] = await whenRunning(cluster.admin, namespace, "long", 1);
+    const evicted = pod?.metadata?.name ?? "";
+
+    await evict(cluster.admin, namespace, evicted);
+
+    await awaitWith("the replacement", [], async () => {
+      const pods = await podsOf(cluster.admin, namespace, "long");
+      return pods.some((one) => isRunning(one) && one.metadata?.name !== evicted);
+    });
+    watch.stop();
+    const replaced = watch.events.findIndex(({ kind, name }) => kind === "ADDED" && name !== evicted);
+    const before = watch.events.slice(0, replaced).filter(({ name }) => name === evicted);
+    expect(before.some(({ conditions }) => conditions.includes("DisruptionTarget"))).toBe(true);
+    expect(before.at(-1)?.phase).toBe("Failed");
+    expect(watch.events[replaced]?.index).toBe("0");
+  });
+
+  it("kills a container that takes more memory than its limit", async () => {
+    const { name: namespace } = await cluster.makeNamespace("memory");
+    const script = "/bin/busybox dd if=/dev/zero of=/dev/null bs=200M count=1";
+
+    await createJob(cluster.admin, { namespace, name: "greedy", completions: 1, script, memoryLimit: "32Mi" });
+
+    await whenJob(cluster.admin, namespace, "greedy", "Failed");
+    const [pod] = await podsOf(cluster.admin, namespace, "greedy");
+    const ended = pod?.status?.containerStatuses?.[0]?.state?.terminated;
+    expect(ended).toMatchObject({ reason: "OOMKilled", exitCode: 137 });
+  });
+
+  it("goes on with a Job when the API server was killed and started again", async () => {
+    const { name: namespace } = await cluster.makeNamespace("restart");
+    const script = "/bin/busybox sleep 4; exit 0";
+    await createJob(cluster.admin, { namespace, name: "through", completions: 2, script });
+    await whenRunning(cluster.admin, namespace, "through", 2);
+
+    await cluster.controlPlane.restartApiServer("SIGKILL");
+
+    const { status } = await whenJob(cluster.admin, namespace, "through", "Complete");
+    expect(status?.succeeded).toBe(2);
+    expect(status?.failed ?? 0).toBe(0);
+  });
+
+  it("notices a crashed node, replaces its pods once it is out of service, and takes it back", async () => {
+    const { name: namespace } = await cluster.makeNamespace("crash");
+    const [, victim] = cluster.nodes;
+    if (victim === undefined) throw new Error("two nodes were asked for");
+    await createJob(cluster.admin, { namespace, name: "held", completions: 2, script: RUN_ON, pod: spread("held") });
+    const pods = await whenRunning(cluster.admin, namespace, "held", 2);
+    const lost = pods.find(({ spec }) => spec?.nodeName === victim.name)?.metadata?.name;
+
+    await victim.crash();
+
+    expect(lost).toBeDefined();
+    await whenNode(cluster, victim.name, "Unknown");
+    await awaitWith("the lost pod to be marked for deletion", [], async () => {
+      const held = await podsOf(cluster.admin, namespace, "held");
+      return held.some(({ metadata }) => metadata?.name === lost && metadata?.deletionTimestamp !== undefined);
+    });
+    expect(await podsOf(cluster.admin, namespace, "held")).toHaveLength(2);
+    await taint(cluster.admin, victim.name, OUT_OF_SERVICE);
+    await awaitWith("the lost pod to be replaced", [], async () => {
+      const running = (await podsOf(cluster.admin, namespace, "held")).filter(isRunning);
+      const elsewhere = running.filter(({ spec }) => spec?.nodeName !== victim.name);
+      return elsewhere.length === 2;
+    });
+    await untaint(cluster.admin, victim.name, OUT_OF_SERVICE.key);
+    await victim.boot();
+    await whenNode(cluster, victim.name, "True");
+  });
+});
+
+function whenNode(cluster: Cluster, name: string, ready: string): Promise<true> {
+  const core = cluster.admin.makeApiClient(CoreV1Api);
+  return awaitWith(`node ${name} to be ready: ${ready}`, [], async () => {
+    const { status } = await core.readNode({ name });
+    return status?.conditions?.some((one) => one.type === "Ready" && one.status === ready);
+  });
+}
+
+/** Everything on this machine that carries the cluster's name. */
+function leftOf(id: string, folder: string): string[] {
+  const output = (command: string) =>
+    execFileSync("sh", ["-c", command], { encoding: "utf8" }).split("\n").filter(Boolean);
+  return [
+    ...output(`ps -eo args | grep -F '${folder}' | grep -v grep || true`),
+    ...output(`find /sys/fs/cgroup -maxdepth 2 -name 'millrace-${id}-*'`),
+    ...output(`ls /sys/class/net | grep '^mr${id}' || true`),
+    ...output(`grep -F '${folder}' /proc/self/mounts || true`),
+    ...(existsSync(folder) ? [folder] : []),
+  ];
+}
