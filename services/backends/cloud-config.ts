@@ -8,10 +8,7 @@ export interface CloudConfig {
   readonly laneUrls: readonly string[];
   readonly logGroup: string;
   readonly leaseSeconds: number;
-  /** Undefined: the SDK's own chain (AWS_REGION, profile). */
-  readonly region: string | undefined;
-  /** Another endpoint than AWS's. */
-  readonly endpoint: string | undefined;
+  readonly region: string;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -30,8 +27,7 @@ export function readCloudConfig(environment: Environment, faults: string[]): Clo
     laneUrls: laneUrlsOf(environment[ENV.lanes] ?? "", faults),
     logGroup: logGroupOf(environment[ENV.logGroup] ?? "", faults),
     leaseSeconds: integerOf(environment, ENV.leaseSeconds, LEASE_SECONDS, faults),
-    region: environment.AWS_REGION,
-    endpoint: environment[ENV.awsEndpoint],
+    region: regionOf(environment.AWS_REGION ?? "", faults),
   };
 }
 
@@ -48,6 +44,11 @@ export function integerOf(
   if (value >= range.min && value <= range.max) return value;
   faults.push(`${name} is no whole number from ${String(range.min)} to ${String(range.max)}; write one, or leave it out`);
   return range.default;
+}
+
+function regionOf(region: string, faults: string[]): string {
+  if (region === "") faults.push("AWS_REGION is not set; write the region of the bucket and the queues, such as eu-central-1");
+  return region;
 }
 
 function bucketOf(text: string, faults: string[]): string {

@@ -134,7 +134,12 @@ export interface ApiVersion {
   /** Ledger and message format that its worker speaks. */
   readonly worker_format: number;
   readonly created_at: number;
+  /** What its worker pods are made from; absent where workers are no pods. */
+  readonly pod_template?: PodTemplate;
 }
+
+/** A Kubernetes PodTemplateSpec, as the API server gave it. */
+export type PodTemplate = Readonly<Record<string, unknown>>;
 
 /** `current.json`. */
 export interface CurrentVersion {

@@ -8,7 +8,7 @@ import { readProjectSpec } from "../../backends/project-spec.ts";
 import { apiNameFault, isReservedApiName } from "../../protocol/api-names.ts";
 import type { ApiSpec, HandlerSpec } from "../../protocol/api-spec.ts";
 import { JOB_FORMAT } from "../../protocol/jobs.ts";
-import type { ApiVersion, CurrentVersion } from "../../protocol/jobs.ts";
+import type { ApiVersion, CurrentVersion, PodTemplate } from "../../protocol/jobs.ts";
 import { API_PREFIX, apiKeys } from "../../protocol/keys.ts";
 import { LEDGER_FORMAT } from "../../protocol/ledger.ts";
 import { Problem } from "../../protocol/problems.ts";
@@ -21,6 +21,10 @@ export interface ApisOptions {
   readonly stopAllJobs: (api: string) => Promise<void>;
   /** What its workers can run; deploying anything else is refused. Default: Python classes only, as on a laptop. */
   readonly handlerKinds?: readonly HandlerSpec["kind"][];
+  /** The one API that this service stands for; absent: any. */
+  readonly only?: string;
+  /** What a version's worker pods are made from, kept in the version; absent where workers are no pods. Throws `Problem`. */
+  readonly podTemplate?: (spec: ApiSpec) => Promise<PodTemplate>;
 }
 
 const VERSIONS_SHOWN = 20;
@@ -44,12 +48,16 @@ export class Apis implements ApiService {
   readonly #environments: Environments;
   readonly #stopAllJobs: (api: string) => Promise<void>;
   readonly #handlerKinds: readonly HandlerSpec["kind"][];
+  readonly #only: string | undefined;
+  readonly #podTemplate: ApisOptions["podTemplate"];
 
   constructor(options: ApisOptions) {
     this.#store = options.store;
     this.#environments = options.environments;
     this.#stopAllJobs = options.stopAllJobs;
     this.#handlerKinds = options.handlerKinds ?? ["python"];
+    this.#only = options.only;
+    this.#podTemplate = options.podTemplate;
   }
 
   async list(): Promise<readonly ApiView[]> {
@@ -79,17 +87,20 @@ export class Apis implements ApiService {
 
   async deploy(api: string, archive: Buffer, progress: (sentence: string) => void): Promise<Deployed> {
     refuseName(api);
+    this.#refuseOthers(api);
     const files = await readProject(archive);
     const spec = readSpec(files, api, progress);
     if (!this.#handlerKinds.includes(spec.handler.kind)) throw new Problem("project_spec_invalid", "", [KIND_REFUSED]);
     const environment = await this.#buildEnvironment(files, spec, progress);
     const project = sha256Hex(archive);
-    const version = versionName(spec, project, environment);
+    const podTemplate = await this.#podTemplate?.(spec);
+    const version = versionName(spec, project, environment, podTemplate);
     const keys = apiKeys(api);
     await this.#store.put(keys.project(project), archive);
     const record: ApiVersion = {
       ...{ format: JOB_FORMAT, api, version, spec, project, environment },
       ...{ worker_format: LEDGER_FORMAT, created_at: await this.#store.now() },
+      ...(podTemplate === undefined ? {} : { pod_template: podTemplate }),
     };
     // A version that existed already keeps the time of its first deployment.
     await this.#store.put(keys.version(version), Buffer.from(JSON.stringify(record)));
@@ -111,7 +122,17 @@ export class Apis implements ApiService {
     for (const prefix of [keys.active, keys.ended, keys.jobs, keys.root]) await this.#deleteAll(prefix, keep);
   }
 
+  #refuseOthers(api: string): void {
+    if (this.#only === undefined || api === this.#only) return;
+    const detail = `This service stands for API ${JSON.stringify(this.#only)} alone; deploy to that name, or to another service.`;
+    throw new Problem("not_allowed", detail);
+  }
+
   async *#names(): AsyncGenerator<string> {
+    if (this.#only !== undefined) {
+      yield this.#only; // its rights end at its own keys
+      return;
+    }
     let after: string | undefined;
     for (;;) {
       const { entries } = await this.#store.list(API_PREFIX, { limit: 1, ...(after === undefined ? {} : { after }) });
@@ -196,9 +217,15 @@ export class Apis implements ApiService {
   }
 }
 
-/** The same spec, code and environment are the same version. */
-export function versionName(spec: ApiSpec, project: string, environment: string | null): string {
-  return sha256Hex(JSON.stringify([spec, project, environment])).slice(0, VERSION_CHARACTERS);
+/** The same spec, code, environment and pods are the same version. */
+export function versionName(
+  spec: ApiSpec,
+  project: string,
+  environment: string | null,
+  podTemplate?: PodTemplate,
+): string {
+  const parts = [spec, project, environment, ...(podTemplate === undefined ? [] : [podTemplate])];
+  return sha256Hex(JSON.stringify(parts)).slice(0, VERSION_CHARACTERS);
 }
 
 function noSuchApi(api: string): Problem {

@@ -1,0 +1,56 @@
+/** What the service is told by its environment variables in the cloud. */
+import { integerOf, readCloudConfig, type CloudConfig, type Environment } from "../backends/cloud-config.ts";
+import { apiNameFault, isReservedApiName } from "../protocol/api-names.ts";
+import { ENV, Misconfigured } from "../protocol/environment.ts";
+
+export interface ServiceConfig extends CloudConfig {
+  /** The API that this service stands for. */
+  readonly api: string;
+  /** Kubernetes namespace of its workers. */
+  readonly namespace: string;
+  /** PodTemplate that new versions of the API copy. */
+  readonly podTemplate: string;
+  /** Where the doors listen: only inside the pod, until there is authentication. */
+  readonly port: number;
+  /** Where health and metrics listen, on all addresses of the pod. */
+  readonly healthPort: number;
+}
+
+const PORT = { default: 8877, min: 1, max: 65_535 } as const;
+const HEALTH_PORT = { ...PORT, default: 8878 } as const;
+
+/** Throws `Misconfigured`, with every fault. */
+export function readServiceConfig(environment: Environment): ServiceConfig {
+  const faults: string[] = [];
+  const config = {
+    ...readCloudConfig(environment, faults),
+    api: apiOf(environment[ENV.api] ?? "", faults),
+    namespace: nameOf(environment, ENV.namespace, "the namespace of the API's workers", faults),
+    podTemplate: nameOf(environment, ENV.podTemplate, "the name of the API's PodTemplate", faults),
+    port: integerOf(environment, ENV.port, PORT, faults),
+    healthPort: integerOf(environment, ENV.healthPort, HEALTH_PORT, faults),
+  };
+  if (config.port === config.healthPort) {
+    faults.push(`${ENV.healthPort} is the port of the doors; give health and metrics another one`);
+  }
+  if (faults.length > 0) throw new Misconfigured(faults.join("\n"));
+  return config;
+}
+
+function apiOf(api: string, faults: string[]): string {
+  const fault = apiNameFault(api);
+  if (api === "") faults.push(`${ENV.api} is not set; write the API's name`);
+  else if (fault !== undefined) faults.push(`${ENV.api} is ${fault.found}; ${fault.fix}`);
+  else if (isReservedApiName(api)) faults.push(`${ENV.api} is a word of the service's own addresses; choose another`);
+  return api;
+}
+
+/** A name of a Kubernetes object: a DNS label or several joined by dots. */
+function nameOf(environment: Environment, variable: string, what: string, faults: string[]): string {
+  const name = environment[variable] ?? "";
+  if (name === "") faults.push(`${variable} is not set; write ${what}`);
+  else if (!/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/.test(name)) {
+    faults.push(`${variable} is no name that Kubernetes takes; write ${what}`);
+  }
+  return name;
+}
