@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { type CacheEntry, cacheFolder, ensureEntries, keyOf, runTool } from "./cache-entry.ts";
 
 let cache: string;
@@ -84,9 +84,34 @@ describe("a tool of a first run", () => {
 
   it("tells its last words when it fails, and itself when it is not there", async () => {
     await expect(runTool("sh", ["-c", "echo no room >&2; exit 3"], {})).rejects.toThrow(/exit 3.*\n.*no room/);
-    await expect(runTool("no-such-tool-here", [], {})).rejects.toThrow(/no-such-tool-here.*ENOENT/);
+    await expect(runTool("no-such-tool-here", [], {})).rejects.toThrow(/no-such-tool-here.*exit 127/);
+  });
+
+  it("does not outlive who started it", async () => {
+    const program = `
+      import { runTool } from ${JSON.stringify(join(import.meta.dirname, "cache-entry.ts"))};
+      await runTool("sh", ["-c", "echo $$ > pid; exec sleep 600"], { cwd: process.argv[1] });`;
+    await mkdir(cache);
+    const starter = spawn(process.execPath, ["--input-type=module", "-e", program, cache], { stdio: "ignore" });
+    onTestFinished(() => void starter.kill("SIGKILL"));
+    const pid = Number(await vi.waitUntil(() => contentOf(join(cache, "pid")), { timeout: 20_000 }));
+    expect(isAlive(pid)).toBe(true);
+
+    starter.kill("SIGKILL");
+
+    await vi.waitUntil(() => !isAlive(pid), { timeout: 20_000 });
   });
 });
+
+function contentOf(path: string): string {
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
+}
+
+/** Not dead, and not a zombie that nobody has reaped yet. */
+function isAlive(pid: number): boolean {
+  const state = contentOf(`/proc/${String(pid)}/stat`).split(") ")[1]?.[0];
+  return state !== undefined && state !== "Z";
+}
 
 /** A program that begins to make the entry and never ends. */
 function forever(folder: string): string {

@@ -87,7 +87,7 @@ async function whileLocked(path: string, act: () => Promise<void>): Promise<void
 }
 
 /**
- * Runs a tool of a first run to its end.
+ * Runs a tool of a first run to its end; it is killed when this process ends before, in whatever way.
  *
  * @throws {Error} with the last lines of what it said, when it fails or cannot be started
  */
@@ -96,13 +96,16 @@ export async function runTool(
   args: readonly string[],
   options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv },
 ): Promise<string> {
-  const child = spawn(file, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn("setpriv", ["--pdeathsig", "KILL", file, ...args], {
+    ...options,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let said = "";
   let answered = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (answered += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-20_000)));
   const end = await new Promise<string>((resolve) => {
-    child.once("error", (error) => resolve(error.message));
+    child.once("error", () => resolve("setpriv of util-linux is needed"));
     child.once("close", (code, signal) => resolve(signal ?? `exit ${String(code)}`));
   });
   if (end === "exit 0") return answered;
