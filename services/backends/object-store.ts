@@ -7,7 +7,8 @@
  * - **logs** only grow at their end and have one writer, ever.
  *
  * Keys are `/`-separated segments of `[A-Za-z0-9._-]`, no segment `.` or `..` or longer than 240 characters, at most 512
- * characters in all (`RangeError` otherwise). No key is another key's folder: `a` beside `a/b` cannot be made.
+ * characters in all (`RangeError` otherwise). No key is another key's folder: nobody asks for `a` beside `a/b`, a folder
+ * refuses it, and S3 could not.
  * What a call has answered is durable: it survives `kill -9` and power loss from then on.
  */
 
@@ -41,6 +42,12 @@ export interface ListPage {
 }
 
 export interface ObjectStore {
+  /**
+   * Appends after which a writer begins its next log, because each one costs as much as the whole log; absent: any number.
+   * S3's is 32.
+   */
+  readonly appendsMax?: number;
+
   /** Creates an object. Answers false, and changes nothing, when the key exists (whoever wrote it). */
   put(key: string, bytes: Buffer): Promise<boolean>;
 
@@ -59,13 +66,15 @@ export interface ObjectStore {
   /**
    * Compare-and-swap of a record: writes `bytes` if the record still has `expected` (undefined: does not exist yet).
    * Answers the new version, or undefined when somebody else was first, which includes that somebody has already
-   * overwritten this very write; so the caller re-reads and judges by content. A record holds at least one byte.
+   * overwritten this very write; so the caller re-reads and judges by content. A record holds at least one byte, and never
+   * the same bytes again: its callers put a counter in, because S3 compares by a hash of the bytes.
    */
   swap(key: string, bytes: Buffer, expected: string | undefined): Promise<string | undefined>;
 
   /**
    * Appends to a log whose length its only writer knows: `offset` is the length before the call (0 creates the log).
    * Resolves when the bytes are durable. Throws `AppendConflict` when the log is not `offset` long: another writer exists.
+   * When it rejects otherwise the bytes may have landed, or land yet, but never once a later append has resolved.
    */
   append(key: string, bytes: Buffer, offset: number): Promise<void>;
 

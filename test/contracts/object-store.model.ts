@@ -28,6 +28,9 @@ class Model {
   readonly versions = new Map<string, string | undefined>();
   /** Versions that were good once and must never be again. */
   readonly pastVersions = new Map<string, Set<string>>();
+  /** Who began a log, and so is its only writer. */
+  readonly writers = new Map<string, ObjectStore>();
+  swaps = 0;
 }
 
 type Step = (stores: OpenedStores, model: Model) => Promise<void>;
@@ -56,13 +59,14 @@ const swap: fc.Arbitrary<Step> = fc
     const current = model.versions.get(key);
     const past = model.pastVersions.get(key) ?? new Set<string>();
     const expected = choice === "good" ? current : choice === "past" ? [...past].at(-2) : undefined;
-    const version = await pick(stores, isOne).swap(key, Buffer.from(text), expected);
+    const counted = `${text} ${String(++model.swaps)}`;
+    const version = await pick(stores, isOne).swap(key, Buffer.from(counted), expected);
     expect(version !== undefined).toBe(expected === current);
     if (version === undefined) return;
     expect(past).not.toContain(version);
     model.versions.set(key, version);
     model.pastVersions.set(key, past.add(version));
-    model.values.set(key, text);
+    model.values.set(key, counted);
   });
 
 const append: fc.Arbitrary<Step> = fc
@@ -71,12 +75,13 @@ const append: fc.Arbitrary<Step> = fc
     const before = model.values.get(key) ?? "";
     const lengthBytes = Buffer.byteLength(before);
     const offset = Math.max(0, lengthBytes + shift);
-    const appending = pick(stores, isOne).append(key, Buffer.from(text), offset);
     if (offset !== lengthBytes) {
-      await expect(appending).rejects.toThrow(AppendConflict);
+      await expect(pick(stores, isOne).append(key, Buffer.from(text), offset)).rejects.toThrow(AppendConflict);
       return;
     }
-    await appending;
+    const writer = model.writers.get(key) ?? pick(stores, isOne);
+    await writer.append(key, Buffer.from(text), offset);
+    model.writers.set(key, writer);
     model.values.set(key, before + text);
   });
 
@@ -87,6 +92,7 @@ const remove: fc.Arbitrary<Step> = fc
     await pick(stores, isOne).delete(key);
     model.values.delete(key);
     model.versions.delete(key);
+    model.writers.delete(key);
   });
 
 const look: fc.Arbitrary<Step> = fc
