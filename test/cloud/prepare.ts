@@ -4,8 +4,8 @@ import { ensureMinistack } from "./support/ministack.ts";
 import { ensureBinaries, ensureDebianRoot } from "./support/servers-cache.ts";
 
 try {
+  await ensureBinaries(); // first, for a machine without Go
   await ensureMinistack();
-  await ensureBinaries();
   if (whyNoRealNodes(process.env) === undefined) await ensureDebianRoot();
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
