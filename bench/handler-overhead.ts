@@ -142,7 +142,7 @@ async function throughHandler(folder: string, measured: Case, body: Buffer): Pro
       while (next < measured.batches) {
         next += 1;
         const answer = await handler.run(
-          { batch_id: `batch-${String(next)}`, items: measured.items.length, first: 0 },
+          { batch_id: `batch-${String(next)}`, attempt: 1, items: measured.items.length, first: 0 },
           body,
         );
         if (answer.kind !== "done") throw new Error(`a batch of the bench was answered ${answer.kind}`);

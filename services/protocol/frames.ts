@@ -54,6 +54,8 @@ export interface HandlerInit {
 export interface RunMeta {
   readonly batch_id: string;
   readonly items: number;
+  /** From 1. */
+  readonly attempt: number;
   /** Index in the job of the first item; the row of item k says `first + k`. */
   readonly first: number;
 }

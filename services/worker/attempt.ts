@@ -23,7 +23,8 @@ export async function runAttempt(
   seconds: () => number,
 ): Promise<AttemptResult> {
   const items = message.pointer.items;
-  const meta = { batch_id: batchId(message.job, message.batch), items, first: message.first_item };
+  const { attempt, first_item: first } = message;
+  const meta = { batch_id: batchId(message.job, message.batch), attempt, items, first };
   const answer = await handler.run(meta, payload.array);
   if (answer.kind !== "bad_items") return ended(message, answer, [], seconds(), () => payload.items());
   const parsed = payload

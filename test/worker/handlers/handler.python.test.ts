@@ -141,7 +141,9 @@ describe("startPythonHandler", () => {
 
     expect(answers).toEqual(bodies.map(() => ({ kind: "bad_items" })));
     const broken = Buffer.from([0x5b, 0x22, 0xff, 0x22, 0x5d]);
-    expect(await project.handler.run({ batch_id: "b", items: 1, first: 0 }, broken)).toEqual({ kind: "bad_items" });
+    expect(await project.handler.run({ batch_id: "b", attempt: 1, items: 1, first: 0 }, broken)).toEqual({
+      kind: "bad_items",
+    });
     expect(rowsOf(await run("c", "[123456789012345678901234567890]", 1))).toContain("123456789012345678901234567890");
   });
 

@@ -67,7 +67,7 @@ export async function aProject(
       }),
     run: (batchId, items, count) => {
       const body = Buffer.from(typeof items === "string" ? items : JSON.stringify(items));
-      const meta = { batch_id: batchId, items: count ?? items.length, first: 10 };
+      const meta = { batch_id: batchId, attempt: 1, items: count ?? items.length, first: 10 };
       return handler.run(meta, body, () => begun.push(batchId));
     },
     close: async () => {
