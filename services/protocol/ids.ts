@@ -9,6 +9,11 @@ export function jobId(unixMilliseconds: number, random: string): string {
   return reversed.toString(16).padStart(11, "0") + random.slice(0, 5).padEnd(5, "0");
 }
 
+/** Unix milliseconds at which a job was named; undefined for what is no job id. */
+export function jobStartedAt(job: string): number | undefined {
+  return isJobId(job) ? MILLISECONDS_END - Number.parseInt(job.slice(0, 11), 16) : undefined;
+}
+
 export function isJobId(text: string): boolean {
   return /^[0-9a-f]{16}$/.test(text);
 }
