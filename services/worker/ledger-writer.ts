@@ -10,6 +10,7 @@ export class LedgerWriter {
   readonly #keys: ReturnType<typeof jobKeys>;
   #part = 0;
   #offset = 0;
+  #appends = 0;
   #lines: string[] = [];
 
   constructor(store: ObjectStore, api: string, job: string, worker: string) {
@@ -37,8 +38,10 @@ export class LedgerWriter {
     const bytes = Buffer.from(lines.join(""));
     await this.#store.append(this.#keys.ledger(this.#worker, this.#part), bytes, this.#offset);
     this.#offset += bytes.length;
-    if (this.#offset < LIMITS.partBytesMax) return;
+    this.#appends += 1;
+    if (this.#offset < LIMITS.partBytesMax && this.#appends < (this.#store.appendsMax ?? Infinity)) return;
     this.#part += 1;
     this.#offset = 0;
+    this.#appends = 0;
   }
 }

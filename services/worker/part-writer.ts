@@ -13,6 +13,7 @@ export class PartWriter {
   #bytes = 0;
   #rows = 0;
   #flushed = 0;
+  #appends = 0;
   #hash: Hash = createHash("sha256");
   #pieces: Buffer[] = [];
 
@@ -36,7 +37,8 @@ export class PartWriter {
     const key = this.#keyOf(this.#part);
     const pieces = this.#pieces;
     const offset = this.#flushed;
-    const full = this.#bytes >= LIMITS.partBytesMax;
+    if (pieces.length > 0) this.#appends += 1;
+    const full = this.#bytes >= LIMITS.partBytesMax || this.#appends >= (this.#store.appendsMax ?? Infinity);
     const sealed = { part: this.#part, bytes: this.#bytes, rows: this.#rows };
     this.#pieces = [];
     this.#flushed = this.#bytes;
@@ -56,6 +58,7 @@ export class PartWriter {
     this.#bytes = 0;
     this.#rows = 0;
     this.#flushed = 0;
+    this.#appends = 0;
     this.#hash = createHash("sha256");
   }
 }

@@ -20,9 +20,12 @@ describeDataset("S3 at versitygw", async () => {
   return {
     dataset: new S3Dataset(access),
     uri: (path) => `s3://${Bucket}/in/${path}`,
-    write: async (path, content) =>
-      void (await client.send(new PutObjectCommand({ Bucket, Key: `in/${path}`, Body: content }))),
-    remove: async (path) => void (await client.send(new DeleteObjectCommand({ Bucket, Key: `in/${path}` }))),
+    async write(path, content) {
+      await client.send(new PutObjectCommand({ Bucket, Key: `in/${path}`, Body: content }));
+    },
+    async remove(path) {
+      await client.send(new DeleteObjectCommand({ Bucket, Key: `in/${path}` }));
+    },
     close: async () => client.destroy(),
   };
 });

@@ -39,7 +39,9 @@ export async function startS3Server(buckets: readonly string[] = []): Promise<S3
     await rm(folder, { recursive: true, force: true });
   };
   // A folder beside the others is a bucket there.
-  const makeBucket = async (bucket: string) => void (await mkdir(join(root, bucket), { recursive: true }));
+  const makeBucket = async (bucket: string) => {
+    await mkdir(join(root, bucket), { recursive: true });
+  };
   try {
     await awaitWith("versitygw's health", [server], () => isHealthy(`http://${address}`));
     for (const bucket of buckets) await makeBucket(bucket);
