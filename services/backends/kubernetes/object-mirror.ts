@@ -144,33 +144,27 @@ export class ObjectMirror<T extends MirroredObject> {
 
   /** One watch, from its begin to its end. Resolves when it ended in order: the server closes it from time to time. */
   async #follow(version: string): Promise<void> {
-    let refused: unknown;
+    const { resource, watch } = this.#options;
+    const seen = { refused: undefined as unknown, ended: false as boolean };
     const listener: WatchListener = (type, object) => {
-      if (type === "ERROR") refused ??= object;
+      if (type === "ERROR") seen.refused ??= object;
       else this.#take(type, object);
     };
-    let accepted: (watching: AbortController) => void = () => undefined;
-    const over = new Promise<void>((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       const done = (error: unknown) => {
+        seen.ended = true;
         this.#watching = undefined;
-        if (refused !== undefined) reject(new WatchRefused(refused));
+        if (seen.refused !== undefined) reject(new WatchRefused(seen.refused));
         else if (isQuietEnd(error)) resolve();
-        else reject(error instanceof Error ? error : new Error(`the watch of ${this.#options.resource} broke off`));
+        else reject(error instanceof Error ? error : new Error(`the watch of ${resource} broke off`));
       };
-      let ended = false;
-      accepted = (watching) => {
-        if (ended) return;
+      watch(version, listener, done).then((watching) => {
+        if (seen.ended) return;
         this.#watching = watching;
         this.#heard();
         if (this.#closed.signal.aborted) watching.abort();
-      };
-      const watch = this.#options.watch(version, listener, (error) => {
-        ended = true;
-        done(error);
-      });
-      watch.then(accepted, done);
+      }, done);
     });
-    await over;
   }
 
   #take(type: string, object: MirroredObject): void {
