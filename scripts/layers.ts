@@ -9,7 +9,7 @@ export const layers = {
   /** Real processes, signals and ports: one file at a time, after all others, so that time limits mean something on two cores. */
   system: { command: "test", folder: "test/system", timeoutSeconds: 180, alone: true },
   /** Servers of the cloud's protocols. */
-  cloud: { command: "test:cloud", folder: "test/cloud", timeoutSeconds: 120, alone: false },
+  cloud: { command: "test:cloud", folder: "test/cloud", timeoutSeconds: 240, alone: false },
   /** A whole Kubernetes on this machine. */
   cluster: { command: "test:cloud", folder: "test/cloud/cluster", timeoutSeconds: 600, alone: true },
 } as const satisfies Record<string, { command: TestCommand; folder: string; timeoutSeconds: number; alone: boolean }>;
