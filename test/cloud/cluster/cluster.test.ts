@@ -1,21 +1,28 @@
 /** The test cluster itself: that it behaves as Kubernetes does where the other cloud tests lean on it. */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { CoreV1Api } from "@kubernetes/client-node";
+import { join } from "node:path";
+import { CoreV1Api, type V1EnvVar, type V1Pod } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { awaitWith } from "../support/cluster-process.ts";
 import { startCluster, type Cluster } from "../support/cluster.ts";
+import { SERVICE_ACCOUNT } from "../support/namespace.ts";
 import { evict, OUT_OF_SERVICE, taint, untaint } from "../support/node-operations.ts";
+import { nodeRuntime, NODE_PATH } from "../support/node-image.ts";
+import { writeOciImage } from "../support/oci-image.ts";
 import { describeOnRealNodes } from "../support/real-nodes.ts";
 import { createJob, isRunning, podsOf, spread, watchPods, whenJob, whenRunning } from "./objects.ts";
 
 const RUN_ON = "trap 'exit 75' TERM; while true; do busybox sleep 0.1; done".replaceAll("busybox", "/bin/busybox");
+
+const PROBE_IMAGE = "localhost/probe:1";
 
 describeOnRealNodes("a test cluster", () => {
   let cluster: Cluster;
   beforeAll(async () => {
     cluster = await startCluster({ nodes: 2 });
   });
+  const core = () => cluster.admin.makeApiClient(CoreV1Api);
   afterAll(async () => {
     const { id, folder } = cluster.controlPlane;
     await cluster.stop();
@@ -33,9 +40,8 @@ describeOnRealNodes("a test cluster", () => {
     expect(status?.completedIndexes).toBe("0-3");
     const pods = await podsOf(cluster.admin, namespace, "all");
     expect(new Set(pods.map(({ spec }) => spec?.nodeName))).toEqual(new Set(cluster.nodes.map(({ name }) => name)));
-    const core = cluster.admin.makeApiClient(CoreV1Api);
     const logs = await Promise.all(
-      pods.map(({ metadata }) => core.readNamespacedPodLog({ namespace, name: metadata?.name ?? "" })),
+      pods.map(({ metadata }) => core().readNamespacedPodLog({ namespace, name: metadata?.name ?? "" })),
     );
     expect(logs.sort()).toEqual(["0\n", "1\n", "2\n", "3\n"]);
   });
@@ -86,6 +92,41 @@ describeOnRealNodes("a test cluster", () => {
     expect(status?.failed ?? 0).toBe(0);
   });
 
+  it("lets a non-root pod with a read-only root do what its service account may, and nothing else", async () => {
+    const { name: namespace, environment } = await cluster.makeNamespace("rights");
+    const tar = join(cluster.controlPlane.folder, "probe.tar");
+    const probe = { path: "/probe.ts", from: join(import.meta.dirname, "rights-probe.ts") };
+    const content = [...nodeRuntime(), probe];
+    await writeOciImage(tar, { name: PROBE_IMAGE, content, entrypoint: [NODE_PATH, "/probe.ts"], user: "1000:1000" });
+    await cluster.importImage(tar);
+
+    await core().createNamespacedPod({ namespace, body: probingPod(environment) });
+
+    const ended = await awaitWith("the probe to end", [], async () => {
+      const { status } = await core().readNamespacedPod({ namespace, name: "probe" });
+      return status?.phase === "Succeeded" || status?.phase === "Failed" ? status.phase : undefined;
+    });
+    const log = await core().readNamespacedPodLog({ namespace, name: "probe" });
+    expect(ended, log).toBe("Succeeded");
+    expect(JSON.parse(log)).toEqual({
+      answers: [
+        "POST own/jobs 201",
+        "GET own/jobs 200",
+        "GET own/pods 200",
+        "GET own/events 200",
+        "DELETE own/jobs/probed 200",
+        "GET own/secrets 403",
+        "DELETE own/pods/any 403",
+        "POST own/pods 403",
+        "GET nodes 403",
+        "GET namespaces/default/jobs 403",
+      ],
+      user: 1000,
+      root: "EROFS",
+      scratch: "done",
+    });
+  });
+
   it("notices a crashed node, replaces its pods once it is out of service, and takes it back", async () => {
     const { name: namespace } = await cluster.makeNamespace("crash");
     const [, victim] = cluster.nodes;
@@ -114,6 +155,35 @@ describeOnRealNodes("a test cluster", () => {
     await whenNode(cluster, victim.name, "True");
   });
 });
+
+function probingPod(environment: readonly V1EnvVar[]): V1Pod {
+  return {
+    metadata: { name: "probe" },
+    spec: {
+      restartPolicy: "Never",
+      serviceAccountName: SERVICE_ACCOUNT,
+      hostNetwork: true,
+      volumes: [{ name: "scratch", emptyDir: {} }],
+      containers: [
+        {
+          name: "main",
+          image: PROBE_IMAGE,
+          imagePullPolicy: "Never",
+          env: [...environment],
+          volumeMounts: [{ name: "scratch", mountPath: "/scratch" }],
+          securityContext: {
+            runAsNonRoot: true,
+            runAsUser: 1000,
+            allowPrivilegeEscalation: false,
+            readOnlyRootFilesystem: true,
+            capabilities: { drop: ["ALL"] },
+            seccompProfile: { type: "RuntimeDefault" },
+          },
+        },
+      ],
+    },
+  };
+}
 
 function whenNode(cluster: Cluster, name: string, ready: string): Promise<true> {
   const core = cluster.admin.makeApiClient(CoreV1Api);
