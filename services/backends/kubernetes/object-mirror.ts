@@ -145,7 +145,7 @@ export class ObjectMirror<T extends MirroredObject> {
   /** One watch, from its begin to its end. Resolves when it ended in order: the server closes it from time to time. */
   async #follow(version: string): Promise<void> {
     const { resource, watch } = this.#options;
-    const seen = { refused: undefined as unknown, ended: false as boolean };
+    const seen: { refused?: unknown; ended?: boolean } = {};
     const listener: WatchListener = (type, object) => {
       if (type === "ERROR") seen.refused ??= object;
       else this.#take(type, object);
