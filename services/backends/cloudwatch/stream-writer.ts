@@ -88,7 +88,7 @@ export class StreamWriter {
     while (!lines.isEmpty && !this.#given.signal.aborted) {
       if (this.#failures > 0) await this.#pause(this.#backOffMs());
       else if (this.#urgent === 0 && !lines.fillsCall) await this.#pause(flushSeconds * 1000);
-      if (!this.#given.signal.aborted) await this.#callOnce();
+      await this.#callOnce();
     }
     this.#running = undefined;
   }
@@ -97,6 +97,7 @@ export class StreamWriter {
     const { lines, calls, stream, onTaken } = this.#options;
     let operation: LogOperation = "CreateLogStream";
     try {
+      this.#given.signal.throwIfAborted();
       if (!this.#created) await this.#create();
       operation = "PutLogEvents";
       const events = lines.take(this.#eventsMax);
