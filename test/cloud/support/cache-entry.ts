@@ -73,11 +73,12 @@ async function makeMissing(cache: string, maker: string, entries: readonly Cache
 async function whileLocked(path: string, act: () => Promise<void>): Promise<void> {
   const holder = spawn("flock", [path, "sh", "-c", "echo locked; exec cat"], { stdio: ["pipe", "pipe", "inherit"] });
   const ended = new Promise<void>((resolve) => holder.once("close", () => resolve()));
+  const told = setTimeout(() => process.stderr.write(`test servers: waiting for a run that holds ${path}\n`), 3000);
   await new Promise<void>((resolve, reject) => {
     holder.stdout.once("data", () => resolve());
     holder.once("error", (error) => reject(new Error("test servers: flock of util-linux is needed", { cause: error })));
     holder.once("close", () => reject(new Error(`test servers: ${path} could not be locked`)));
-  });
+  }).finally(() => clearTimeout(told));
   try {
     await act();
   } finally {
