@@ -25,6 +25,8 @@ const SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict";
 
 /** Name of the container that runs Millrace's worker; others in the template are the user's. */
 export const WORKER_CONTAINER = "worker";
+/** Name of the init container that writes the job's file for the user's containers: the worker's program, told of its job. */
+export const JOB_FILE_CONTAINER = "job-file";
 /** Ends of one index that its own process is to blame for, until the index is given up. */
 export const FAILURES_PER_INDEX = 6;
 /** How much later than the job's own timeout Kubernetes ends what is left: the driver has ended it long before. */
@@ -133,6 +135,7 @@ function podTemplate(
       `the pod template of API ${name.api} has no container named "worker" (${found}); name one so`,
     );
   }
+  const told = (container: Literal<V1Container>) => workerContainer(name, container, environment);
   const own = Object.entries(metadata?.labels ?? {}).filter(([label]) => !CONTROLLER_LABELS.test(label));
   const annotations = { [SAFE_TO_EVICT]: "false", ...metadata?.annotations, [LANE_ANNOTATION]: String(name.lane) };
   return {
@@ -141,7 +144,12 @@ function podTemplate(
       ...spec,
       restartPolicy: "Never",
       terminationGracePeriodSeconds: spec.terminationGracePeriodSeconds ?? GRACE_SECONDS,
-      containers: spec.containers.map((each) => (each === worker ? workerContainer(name, worker, environment) : each)),
+      ...(spec.initContainers === undefined
+        ? {}
+        : {
+            initContainers: spec.initContainers.map((each) => (each.name === JOB_FILE_CONTAINER ? told(each) : each)),
+          }),
+      containers: spec.containers.map((each) => (each === worker ? told(each) : each)),
     },
   };
 }
