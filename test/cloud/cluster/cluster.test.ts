@@ -1,11 +1,10 @@
 /** The test cluster itself: that it behaves as Kubernetes does where the other cloud tests lean on it. */
-import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { CoreV1Api, type V1EnvVar, type V1Pod } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { awaitWith } from "../support/cluster-process.ts";
 import { startCluster, type Cluster } from "../support/cluster.ts";
+import { leavingsOf } from "../support/leavings.ts";
 import { SERVICE_ACCOUNT } from "../support/namespace.ts";
 import { evict, OUT_OF_SERVICE, taint, untaint } from "../support/node-operations.ts";
 import { nodeRuntime, NODE_PATH } from "../support/node-image.ts";
@@ -24,10 +23,9 @@ describeOnRealNodes("a test cluster", () => {
   });
   const core = () => cluster.admin.makeApiClient(CoreV1Api);
   afterAll(async () => {
-    const { id, folder } = cluster.controlPlane;
     await cluster.stop();
 
-    expect(leftOf(id, folder)).toEqual([]);
+    expect(leavingsOf(cluster.controlPlane)).toEqual([]);
   });
 
   it("runs an Indexed Job to its end, spread over both nodes", async () => {
@@ -191,17 +189,4 @@ function whenNode(cluster: Cluster, name: string, ready: string): Promise<true> 
     const { status } = await core.readNode({ name });
     return status?.conditions?.some((one) => one.type === "Ready" && one.status === ready);
   });
-}
-
-/** Everything on this machine that carries the cluster's name. */
-function leftOf(id: string, folder: string): string[] {
-  const output = (command: string) =>
-    execFileSync("sh", ["-c", command], { encoding: "utf8" }).split("\n").filter(Boolean);
-  return [
-    ...output(`ps -eo args | grep -F '${folder}' | grep -v grep || true`),
-    ...output(`find /sys/fs/cgroup -maxdepth 2 -name 'millrace-${id}-*'`),
-    ...output(`ls /sys/class/net | grep '^mr${id}' || true`),
-    ...output(`grep -F '${folder}' /proc/self/mounts || true`),
-    ...(existsSync(folder) ? [folder] : []),
-  ];
 }
