@@ -2,16 +2,23 @@
 import { DatasetError } from "./dataset.ts";
 import type { Dataset } from "./dataset.ts";
 
-/** What this service can read. Without `s3`, `s3://` is refused with `s3Missing`, a sentence that says how to allow it. */
+/**
+ * What this service can read; at least one. Without `s3`, `s3://` is refused with `s3Missing`, a sentence that says how to
+ * allow it; without `files` (in a cluster no folder is everybody's) `file://` is refused.
+ */
 export interface DatasetSchemes {
-  readonly files: Dataset;
+  readonly files?: Dataset;
   readonly s3?: Dataset;
   readonly s3Missing?: string;
 }
 
 export function datasetFor(schemes: DatasetSchemes): Dataset {
   const chosen = (uri: string): Dataset => {
-    if (uri.startsWith("file://")) return schemes.files;
+    if (uri.startsWith("file://")) {
+      if (schemes.files !== undefined) return schemes.files;
+      const fix = "copy the data to a bucket and give its s3:// address";
+      throw new DatasetError("unsupported", uri, `${uri} cannot be read: workers in a cluster share no folder; ${fix}`);
+    }
     if (!uri.startsWith("s3://")) {
       throw new DatasetError("unsupported", uri, `${uri} is neither file:// nor s3://; give one of these`);
     }

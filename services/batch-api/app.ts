@@ -9,7 +9,7 @@ import { refuseCrossSite, refuseForeignHost, refuseWhileStarting } from "./route
 import type { AllowedHosts } from "./routes/guards.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { jobRoutes } from "./routes/jobs.ts";
-import { metricsRoutes } from "./routes/metrics.ts";
+import { metricsPage, metricsRoutes } from "./routes/metrics.ts";
 import { answerUnknownAddresses } from "./routes/not-found.ts";
 import { describeRoutes, openapiRoute } from "./routes/openapi.ts";
 import { pageRoute } from "./routes/page.ts";
@@ -56,6 +56,19 @@ export async function buildApp(options: AppOptions): Promise<App> {
   await app.register(async (cortex) => {
     cortexRoutes(cortex, door);
   });
+  await app.ready();
+  return app;
+}
+
+/** Health and metrics alone, for a port of their own: probes and scrapers reach a pod whose doors are closed to others. */
+export async function buildHealthApp(options: AppOptions): Promise<App> {
+  const door: Door = { ...options, heartbeatSeconds: 0 };
+  const app: App = Fastify(serverOptions(options));
+  answerUnknownAddresses(app);
+  app.setErrorHandler(replyProblem);
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+  metricsPage(app, door);
+  healthRoutes(app, door);
   await app.ready();
   return app;
 }

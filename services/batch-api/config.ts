@@ -10,6 +10,8 @@ export interface ServiceConfig extends CloudConfig {
   readonly namespace: string;
   /** PodTemplate that new versions of the API copy. */
   readonly podTemplate: string;
+  /** Service account of the pods that build environments; undefined: the workers' own. */
+  readonly builderServiceAccount: string | undefined;
   /** Where the doors listen: only inside the pod, until there is authentication. */
   readonly port: number;
   /** Where health and metrics listen, on all addresses of the pod. */
@@ -27,6 +29,7 @@ export function readServiceConfig(environment: Environment): ServiceConfig {
     api: apiOf(environment[ENV.api] ?? "", faults),
     namespace: nameOf(environment, ENV.namespace, "the namespace of the API's workers", faults),
     podTemplate: nameOf(environment, ENV.podTemplate, "the name of the API's PodTemplate", faults),
+    builderServiceAccount: environment[ENV.builderServiceAccount],
     port: integerOf(environment, ENV.port, PORT, faults),
     healthPort: integerOf(environment, ENV.healthPort, HEALTH_PORT, faults),
   };

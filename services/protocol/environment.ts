@@ -18,6 +18,10 @@ export const ENV = {
   host: "MILLRACE_HOST",
   port: "MILLRACE_PORT",
   healthPort: "MILLRACE_HEALTH_PORT",
+  /** service: service account of the pods that build environments; default: the workers' own. */
+  builderServiceAccount: "MILLRACE_BUILDER_SERVICE_ACCOUNT",
+  /** builder of environments: key of the one to build. */
+  buildEnvironment: "MILLRACE_BUILD_ENVIRONMENT",
   /** worker in a pod: the pod's uid, whose first 8 hex digits name the incarnation. */
   podUid: "MILLRACE_POD_UID",
   /** worker: API, job, lane, epoch, generation and index that it belongs to. */

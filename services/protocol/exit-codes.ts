@@ -6,12 +6,24 @@ export const WORKER_EXIT = {
   crashed: 1,
   /** Its environment variables or files do not let it start. */
   misconfigured: 64,
+  /** The environment that it was to build cannot be installed as it is asked for (EX_DATAERR). */
+  buildFailed: 65,
   /** Another process writes its ledger. */
   fenced: 70,
   /** The store broke (full disk, I/O error). */
   storeBroken: 74,
   /** It was drained: all is handed back (EX_TEMPFAIL). */
   drained: 75,
+} as const;
+
+/** How a service process in a cluster ends. */
+export const SERVICE_EXIT = {
+  /** It was asked to. */
+  done: 0,
+  /** Its environment variables do not let it start. */
+  misconfigured: 64,
+  /** Its loops stand still, or it broke: another replica goes on. */
+  fatal: 70,
 } as const;
 
 /** Exit codes of the `millrace` command. */

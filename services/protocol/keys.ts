@@ -12,7 +12,11 @@ export function apiKeys(api: string) {
     versions: `${root}versions/`,
     version: (version: string) => `${root}versions/${version}.json`,
     project: (sha256: string) => `${root}projects/${sha256}.tar.gz`,
-    environment: (environment: string) => `${root}environments/${environment}`,
+    /** Objects of an environment that a builder made: what it was asked for, its parts, and last its end. */
+    environmentRequest: (environment: string) => `${root}environments/${environment}/request.tar.gz`,
+    environmentPart: (environment: string, builder: string, part: number) =>
+      `${root}environments/${environment}/${builder}-${numbered(part)}`,
+    environmentEnd: (environment: string) => `${root}environments/${environment}/end.json`,
     /** Object: the idempotency key's owner. */
     idempotency: (sha256: string) => `${root}keys/${sha256}`,
     active: `${root}active/`,

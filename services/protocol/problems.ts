@@ -34,6 +34,7 @@ const PROBLEMS = {
   project_spec_invalid: { title: "The API spec is not what is asked for", status: 400, cortexKind: "error" },
   project_spec_missing: { title: "The project has no API spec", status: 400, cortexKind: "error" },
   environment_failed: { title: "The environment could not be built", status: 422, cortexKind: "error" },
+  pod_template_unusable: { title: "The cluster has no usable pod template", status: 503, cortexKind: "error" },
   name_reserved: { title: "The name is taken by the service itself", status: 400, cortexKind: "error" },
   not_allowed: { title: "This is not allowed", status: 403, cortexKind: "error" },
   service_starting: { title: "The service is starting", status: 503, cortexKind: "error" },

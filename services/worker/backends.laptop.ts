@@ -15,7 +15,13 @@ import type { LaptopPlace, WorkerConfig } from "./config.ts";
 import type { WorkerPace } from "./context.ts";
 
 /** A lease is 5 s here. */
-const PACE: WorkerPace = { pollSeconds: 0.5, laneReadSeconds: 0.1, flushSeconds: 0.004, drainSeconds: 20 };
+const PACE: WorkerPace = {
+  pollSeconds: 0.5,
+  laneReadSeconds: 0.1,
+  flushSeconds: 0.004,
+  flushSecondsPerWorker: 0,
+  drainSeconds: 20,
+};
 
 export async function openLaptop(
   { identity, incarnation }: WorkerConfig,

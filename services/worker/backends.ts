@@ -26,5 +26,5 @@ export interface WorkerBackends {
 export async function openBackends(config: WorkerConfig, environment: Environment): Promise<WorkerBackends> {
   const { backends: place } = config;
   if (place.kind === "laptop") return (await import("./backends.laptop.ts")).openLaptop(config, place, environment);
-  return (await import("./backends.cloud.ts")).openCloud(config, place);
+  return (await import("./backends.cloud.ts")).openCloud(config, place, environment);
 }

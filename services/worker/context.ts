@@ -27,6 +27,8 @@ export interface WorkerPace {
   readonly laneReadSeconds: number;
   /** Shortest time between two flushes of ledger and results, seconds. */
   readonly flushSeconds: number;
+  /** What each worker of the job adds to it, seconds: where a flush is a paid request, many workers flush less often. */
+  readonly flushSecondsPerWorker: number;
   /** How long a drained worker goes on with what the handler has begun, seconds. */
   readonly drainSeconds: number;
 }

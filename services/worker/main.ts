@@ -21,6 +21,9 @@ const STARTS_MAX = 3;
 const HOST_PATH = join(import.meta.dirname, "python", "millrace_host", "__main__.py");
 
 async function main(): Promise<number> {
+  if (process.env[ENV.buildEnvironment] !== undefined) {
+    return (await import("./build-environment.ts")).buildEnvironment(process.env);
+  }
   const config = readConfig(process.env, () => realRandom.hex(4));
   const { identity } = config;
   const backends = await openBackends(config, process.env);

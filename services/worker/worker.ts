@@ -34,11 +34,12 @@ export class Worker {
   #roomWaiter: (() => void) | undefined;
 
   constructor(deps: WorkerDeps) {
-    const { store, clock, identity, queue, pace } = deps;
+    const { store, clock, identity, queue, pace, spec } = deps;
     this.#deps = deps;
     this.#leaseMs = queue.leaseSeconds * 1000;
     this.#lane = new LaneView(store, clock, identity);
-    this.#settler = new Settler({ store, queue, clock, flushMs: pace.flushSeconds * 1000 }, identity);
+    const flushSeconds = Math.max(pace.flushSeconds, spec.workers * pace.flushSecondsPerWorker);
+    this.#settler = new Settler({ store, queue, clock, flushMs: flushSeconds * 1000 }, identity);
     this.#runner = new Runner(deps, {
       hand: this.#hand,
       reader: new PayloadReader(store, deps.dataset),

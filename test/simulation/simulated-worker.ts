@@ -81,7 +81,13 @@ function workerOf(parts: WorkerParts, spec: JobSpec): Worker {
     dataset: parts.dataset,
     clock: process,
     random: world.pace.fork(),
-    pace: { pollSeconds: 0.5, laneReadSeconds: world.leaseSeconds / 3, flushSeconds: 0.01, drainSeconds: 3 },
+    pace: {
+      pollSeconds: 0.5,
+      laneReadSeconds: world.leaseSeconds / 3,
+      flushSeconds: 0.01,
+      flushSecondsPerWorker: 0,
+      drainSeconds: 3,
+    },
     startHandler: async () => {
       await process.sleep(world.pace.skewed(10, 1_000));
       if (parts.startFails()) throw new HandlerStartFailed("it cannot be imported", "");

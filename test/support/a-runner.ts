@@ -14,7 +14,13 @@ import { FakeHandler } from "./fake-handler.ts";
 import { MemoryDataset } from "./memory-dataset.ts";
 import { WatchedWorld } from "./watched-world.ts";
 
-export const PACE = { pollSeconds: 0.5, laneReadSeconds: 0.1, flushSeconds: 0.004, drainSeconds: 20 };
+export const PACE = {
+  pollSeconds: 0.5,
+  laneReadSeconds: 0.1,
+  flushSeconds: 0.004,
+  flushSecondsPerWorker: 0,
+  drainSeconds: 20,
+};
 
 /** Dependencies over a world in which batches 0 to 9 have one staged item each; see `aOneItemMessage`. */
 export function workerDeps(world: WatchedWorld, over: Partial<WorkerDeps> = {}): WorkerDeps {

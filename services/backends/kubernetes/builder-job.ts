@@ -1,5 +1,6 @@
-import type { V1Job, V1PodTemplateSpec } from "@kubernetes/client-node";
+import type { V1Job, V1PodTemplateSpec, V1ResourceRequirements } from "@kubernetes/client-node";
 import { ENV } from "../../protocol/environment.ts";
+import { WORKER_EXIT } from "../../protocol/exit-codes.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import type { EnvironmentPlace } from "../environment-archive.ts";
 import { LABEL, WORKER_CONTAINER } from "./generation-job.ts";
@@ -41,7 +42,10 @@ export function builderJob(
       podFailurePolicy: {
         rules: [
           { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget", status: "True" }] },
-          { action: "FailJob", onExitCodes: { containerName: WORKER_CONTAINER, operator: "In", values: [BUILD_FAILED] } },
+          {
+            action: "FailJob",
+            onExitCodes: { containerName: WORKER_CONTAINER, operator: "In", values: [WORKER_EXIT.buildFailed] },
+          },
         ],
       },
       template: {
@@ -53,7 +57,7 @@ export function builderJob(
           containers: [
             {
               ...container,
-              ...(resources === undefined ? {} : { resources: plain(resources) }),
+              ...(resources === undefined ? {} : { resources: withoutDevices(resources) }),
               terminationMessagePolicy: "FallbackToLogsOnError",
               env: [...Object.entries(values).map(([name, value]) => ({ name, value })), ...own],
             },
@@ -62,4 +66,13 @@ export function builderJob(
       },
     },
   };
+}
+
+/** Processor and memory as the worker has them; an installer needs no accelerator. */
+function withoutDevices({ requests, limits }: Pick<V1ResourceRequirements, "requests" | "limits">) {
+  return { ...(requests && { requests: ordinary(requests) }), ...(limits && { limits: ordinary(limits) }) };
+}
+
+function ordinary(quantities: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(quantities).filter(([resource]) => !resource.includes("/")));
 }

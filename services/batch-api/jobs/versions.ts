@@ -12,9 +12,12 @@ export async function currentVersion(store: ObjectStore, api: string): Promise<A
   if (current === undefined) {
     throw new Problem("api_not_found", `no API is named ${JSON.stringify(api)}: deploy it first (millrace deploy)`);
   }
-  const version = await readObject<ApiVersion>(store, keys.version(current.value.version), JOB_FORMAT);
-  if (version === undefined) {
-    throw new Error(`${keys.current} names version ${current.value.version}, and there is no such version object`);
-  }
-  return version;
+  return versionOf(store, api, current.value.version);
+}
+
+/** A version that some object names. */
+export async function versionOf(store: ObjectStore, api: string, version: string): Promise<ApiVersion> {
+  const found = await readObject<ApiVersion>(store, apiKeys(api).version(version), JOB_FORMAT);
+  if (found === undefined) throw new Error(`API ${api} has no object of version ${version}, which is named elsewhere`);
+  return found;
 }

@@ -23,6 +23,10 @@ export function metricsRoutes(app: App, { metrics }: Door): void {
     requests.inc({ method: request.method, route, status: String(reply.statusCode) });
     seconds.observe({ method: request.method, route }, reply.elapsedTime / 1000);
   });
+  metricsPage(app, { metrics });
+}
+
+export function metricsPage(app: App, { metrics }: Pick<Door, "metrics">): void {
   const schema = {
     summary: "Metrics for Prometheus",
     response: { 200: media("text/plain", "Prometheus text format") },

@@ -1,0 +1,160 @@
+/**
+ * Environments as objects of the store: a virtual environment packed by whoever built it, unpacked by each worker at the very
+ * path where it was built, because its scripts name that path.
+ *
+ *     environments/<key>/request.tar.gz   what was asked for: the files that installing reads
+ *     environments/<key>/<builder>-<n>    the folder, as one tar compressed with Zstandard, cut into parts
+ *     environments/<key>/end.json         written last, put-if-absent: whose parts count, how many, which folder they hold
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { access, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { createZstdCompress, createZstdDecompress } from "node:zlib";
+import { apiKeys } from "../protocol/keys.ts";
+import { environmentPython } from "./environment-python.ts";
+import type { Dependencies } from "./environments.ts";
+import type { ObjectStore } from "./object-store.ts";
+import { packFiles, readArchive, type ProjectFiles } from "./project-files.ts";
+
+/** `environments/<key>/end.json`. */
+export interface EnvironmentEnd {
+  readonly format: 1;
+  /** Whose parts count: of two builders at once the first that ends. */
+  readonly builder: string;
+  readonly parts: number;
+  readonly bytes: number;
+  /** Name of its folder under `<root>/environments/`. */
+  readonly folder: string;
+}
+
+/** One API's environments in a store. */
+export interface EnvironmentPlace {
+  readonly store: ObjectStore;
+  readonly api: string;
+  readonly key: string;
+}
+
+const PART_BYTES = 64 * 1024 * 1024;
+
+/** What a builder is asked for: the project's files, and which of them say what to install. */
+export interface EnvironmentRequest {
+  readonly files: ProjectFiles;
+  readonly dependencies: Dependencies;
+}
+
+/** Lies beside the project's files in a request. */
+const DEPENDENCIES_FILE = ".millrace-dependencies.json";
+
+export async function packRequest({ files, dependencies }: EnvironmentRequest): Promise<Buffer> {
+  const asked = { bytes: Buffer.from(JSON.stringify(dependencies)), executable: false };
+  return packFiles(new Map([...files, [DEPENDENCIES_FILE, asked]]));
+}
+
+export async function readRequest({ store, api, key }: EnvironmentPlace): Promise<EnvironmentRequest> {
+  const found = await store.get(apiKeys(api).environmentRequest(key));
+  if (found === undefined) throw new Error(`nobody asked for environment ${key} of API ${api}; deploy the API again`);
+  const files = new Map(await readArchive(found.bytes));
+  const dependencies = files.get(DEPENDENCIES_FILE)?.bytes.toString("utf8") ?? "{}";
+  files.delete(DEPENDENCIES_FILE);
+  return { files, dependencies: JSON.parse(dependencies) as Dependencies };
+}
+
+/** What is known of a made environment; undefined: it is not made yet. */
+export async function environmentEnd({ store, api, key }: EnvironmentPlace): Promise<EnvironmentEnd | undefined> {
+  const found = await store.get(apiKeys(api).environmentEnd(key));
+  return found === undefined ? undefined : (JSON.parse(found.bytes.toString("utf8")) as EnvironmentEnd);
+}
+
+/** Packs `<root>/environments/<folder>`; `builder` names this attempt among others at the same key. */
+export async function packEnvironment(
+  place: EnvironmentPlace,
+  root: string,
+  folder: string,
+  builder: string,
+): Promise<void> {
+  const { store, api, key } = place;
+  const keys = apiKeys(api);
+  let parts = 0;
+  let bytes = 0;
+  const tar = spawn("tar", ["--create", "--file=-", "--directory", join(root, "environments"), folder], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const packed = pipeline(tar.stdout, createZstdCompress(), async (compressed: AsyncIterable<Buffer>) => {
+    for await (const part of inParts(compressed)) {
+      await store.put(keys.environmentPart(key, builder, parts), part);
+      parts += 1;
+      bytes += part.length;
+    }
+  });
+  await Promise.all([packed, succeeds(tar, "tar could not pack the environment")]);
+  const end: EnvironmentEnd = { format: 1, builder, parts, bytes, folder };
+  const counts = await store.put(keys.environmentEnd(key), Buffer.from(JSON.stringify(end)));
+  if (counts) return;
+  for (let part = 0; part < parts; part += 1) await store.delete(keys.environmentPart(key, builder, part));
+}
+
+/**
+ * Lays an environment out under `<root>/environments/`, or finds it there; answers the path of its Python. Throws when the
+ * store has no such environment.
+ */
+export async function unpackEnvironment(place: EnvironmentPlace, root: string): Promise<string> {
+  const end = await environmentEnd(place);
+  const { key, api } = place;
+  if (end === undefined)
+    throw new Error(`environment ${key} of API ${api} is gone from the store; deploy the API again`);
+  const python = environmentPython(root, end.folder);
+  if (await isThere(python)) return python;
+  const environments = join(root, "environments");
+  await mkdir(environments, { recursive: true });
+  const fresh = await mkdtemp(join(environments, ".unpack-"));
+  try {
+    const tar = spawn("tar", ["--extract", "--file=-", "--directory", fresh], { stdio: ["pipe", "ignore", "inherit"] });
+    const unpacked = pipeline(partsOf(place, end), createZstdDecompress(), tar.stdin);
+    await Promise.all([unpacked, succeeds(tar, "tar could not unpack the environment")]);
+    await rename(join(fresh, end.folder), join(environments, end.folder));
+  } catch (error) {
+    if (!(await isThere(python))) throw error; // else another process of this machine was faster
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+  }
+  return python;
+}
+
+async function* partsOf({ store, api, key }: EnvironmentPlace, end: EnvironmentEnd): AsyncGenerator<Buffer> {
+  for (let part = 0; part < end.parts; part += 1) {
+    const found = await store.get(apiKeys(api).environmentPart(key, end.builder, part));
+    if (found === undefined) throw new Error(`part ${String(part)} of environment ${key} is gone from the store`);
+    yield found.bytes;
+  }
+}
+
+/** Pieces joined to parts of one size; the last one is what is left. */
+async function* inParts(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let held: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of pieces) {
+    held.push(piece);
+    bytes += piece.length;
+    if (bytes < PART_BYTES) continue;
+    yield Buffer.concat(held, bytes);
+    held = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(held, bytes);
+}
+
+async function succeeds(child: ChildProcess, failure: string): Promise<void> {
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  if (code !== 0) throw new Error(`${failure} (exit code ${String(code)})`);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false, // it is made by the caller
+  );
+}

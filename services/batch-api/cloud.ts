@@ -1,0 +1,125 @@
+/** The service in a cluster: S3, SQS, CloudWatch Logs and Kubernetes, and any number of replicas beside each other. */
+import { KubeConfig } from "@kubernetes/client-node";
+import type { Logger } from "pino";
+import { SqsQueue } from "../backends/batch-queue.sqs.ts";
+import type { Environment } from "../backends/cloud-config.ts";
+import { realClock, realRandom } from "../backends/clock.real.ts";
+import { datasetFor } from "../backends/dataset.by-scheme.ts";
+import { S3Dataset } from "../backends/dataset.s3.ts";
+import { JobEnvironments } from "../backends/environments.kubernetes.ts";
+import { CloudWatchLogStore } from "../backends/log-store.cloudwatch.ts";
+import { S3Store } from "../backends/object-store.s3.ts";
+import { s3AccessFrom } from "../backends/s3/s3-requests.ts";
+import { KubernetesPool } from "../backends/worker-pool.kubernetes.ts";
+import { queueLane } from "../protocol/keys.ts";
+import { buildApp, buildHealthApp, type AppOptions } from "./app.ts";
+import type { ServiceConfig } from "./config.ts";
+import { HealthWatch } from "./health-watch.ts";
+import { declaredTemplate, podSourceOf, podTemplateOf, workerEnvironmentOf } from "./pods.ts";
+import type { App } from "./routes/door.ts";
+import { buildService, type Service, type ServiceParts } from "./service.ts";
+
+export interface CloudOptions {
+  readonly config: ServiceConfig;
+  /** The process's, for what the SDKs and the workers are told by it. */
+  readonly environment: Environment;
+  readonly logger: Logger;
+  readonly version: string;
+  /** The service cannot go on: its loops stand still. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export interface CloudService {
+  /** Jobs are left to other replicas, or to the next start. */
+  stop(): Promise<void>;
+}
+
+/** A look costs a few paid requests; a job's end is told after some of them. */
+const PACE: ServiceParts["pace"] = { tickMs: 1_000, tickMinMs: 200, tellMs: 2_000, busyMs: 1_000, idleMs: 15_000 };
+/** Nobody reaches it but from inside the pod, which a port-forward does. */
+const DOORS_HOST = "127.0.0.1";
+
+/** Starts it. Throws what listening throws; what the service needs and does not get is told by its health, and awaited. */
+export async function startCloud(options: CloudOptions): Promise<CloudService> {
+  const { config, logger } = options;
+  const backends = openBackends(options);
+  const { store, queue, pool, logs } = backends;
+  const service = buildService({
+    ...backends,
+    log: logger,
+    pace: PACE,
+    only: config.api,
+    handlerKinds: ["python", "container"],
+    replica: { id: realRandom.hex(8), lanes: config.laneUrls.length, alone: false, onFatal: options.onFatal },
+  });
+  const health = new HealthWatch(
+    {
+      "The store": () => store.list(`apis/${config.api}/`, { limit: 1 }),
+      "The cluster": () => pool.probe(),
+      ...Object.fromEntries(
+        config.laneUrls.map((_, lane) => [`Lane ${String(lane)}`, () => queue.probe(queueLane(config.api, lane))]),
+      ),
+    },
+    realClock,
+    logger,
+  );
+  const doors = await openDoors(options, service, health);
+  const end = new AbortController();
+  const running = service.replica.run(end.signal).catch(() => undefined); // ends only by our own signal
+  const watching = health.run(end.signal).catch(() => undefined); // likewise
+  return {
+    async stop() {
+      const closed = Promise.all(doors.map((app) => app.close()));
+      end.abort();
+      await Promise.all([running, watching]);
+      await service.replica.drained();
+      await pool.close();
+      await logs.close();
+      await closed;
+    },
+  };
+}
+
+function openBackends({ config, environment, logger }: CloudOptions) {
+  const { api, bucket, laneUrls, leaseSeconds, logGroup, namespace, region } = config;
+  const clocks = { clock: realClock, random: realRandom };
+  const access = { ...s3AccessFrom(environment), region };
+  const say = (sentence: string) => {
+    logger.warn(sentence);
+  };
+  const kubeConfig = new KubeConfig();
+  kubeConfig.loadFromDefault();
+  const store = new S3Store({ ...clocks, bucket, access, say });
+  const declared = declaredTemplate(kubeConfig, namespace, config.podTemplate);
+  const workerEnvironment = workerEnvironmentOf(config, environment);
+  return {
+    store,
+    queue: new SqsQueue({ ...clocks, queueUrls: laneUrls, leaseSeconds, region, onNotice: say }),
+    pool: new KubernetesPool({
+      ...{ ...clocks, namespace, kubeConfig, log: say },
+      podSource: podSourceOf(store),
+      workerEnvironment: () => workerEnvironment,
+    }),
+    logs: new CloudWatchLogStore({ ...clocks, group: logGroup, region, say }),
+    dataset: datasetFor({ s3: new S3Dataset({ ...clocks, ...access, say }) }),
+    podTemplate: podTemplateOf(declared),
+    environments: new JobEnvironments({
+      ...{ ...clocks, api, store, namespace, kubeConfig, workerEnvironment, podTemplate: declared },
+      ...(config.builderServiceAccount === undefined ? {} : { serviceAccount: config.builderServiceAccount }),
+    }),
+  };
+}
+
+async function openDoors(options: CloudOptions, service: Service, { readiness }: HealthWatch): Promise<App[]> {
+  const { config, version } = options;
+  const { jobs, apis, metrics } = service;
+  const door: AppOptions = {
+    ...{ jobs, apis, metrics, clock: realClock, random: realRandom, readiness, version },
+    hosts: { kind: "loopback" },
+  };
+  const app = await buildApp(door);
+  await app.listen({ host: DOORS_HOST, port: config.port });
+  const healthApp = await buildHealthApp({ ...door, hosts: { kind: "any" } });
+  await healthApp.listen({ host: "0.0.0.0", port: config.healthPort });
+  return [app, healthApp];
+}
