@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { isAlive, readProcessFile, type WorkerProcesses } from "../../services/backends/process-files.ts";
 import { until } from "../support/a-service.ts";
-import { SystemUnderTest, type JobOnWire } from "../support/a-system.ts";
+import { SystemUnderTest } from "../support/a-system.ts";
+import type { JobOnWire } from "../support/api-user.ts";
 import { workersOnFile } from "./soak/chaos.ts";
 
 /** Hangs in its first batch, deaf to everything, until it is let go by a file. */

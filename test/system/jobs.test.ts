@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { ECHO, SystemUnderTest, type JobOnWire } from "../support/a-system.ts";
+import { ECHO, SystemUnderTest } from "../support/a-system.ts";
+import type { JobOnWire } from "../support/api-user.ts";
 
 /** Takes so many seconds for each batch; says in a file that it was begun, and that the job was complete. */
 const SLOW = `

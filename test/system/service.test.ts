@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startService } from "../support/a-service.ts";
-import { ECHO, INIT, SystemUnderTest, type ProblemOnWire } from "../support/a-system.ts";
+import { ECHO, INIT, SystemUnderTest } from "../support/a-system.ts";
+import type { ProblemOnWire } from "../support/api-user.ts";
 
 /** A tenth of a second and one line for each batch. */
 const TALKER = `

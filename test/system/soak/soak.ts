@@ -7,7 +7,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { until, zombiesOf } from "../../support/a-service.ts";
-import { SystemUnderTest, type JobOnWire } from "../../support/a-system.ts";
+import { SystemUnderTest } from "../../support/a-system.ts";
+import type { JobOnWire } from "../../support/api-user.ts";
 import { Chaos, type ChaosEvent } from "./chaos.ts";
 import { isExplained, NOTING_HANDLER, readRuns, repetitions, type Run } from "./runs.ts";
 
