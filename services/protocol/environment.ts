@@ -41,8 +41,9 @@ export const ENV = {
   processIndex: "MILLRACE_PROCESS_INDEX",
   /** Command of the Python to use for environments and handlers; default python3. */
   python: "MILLRACE_PYTHON",
-  /** Any endpoint that speaks S3. */
+  /** Another endpoint than AWS's, for all of its services and for S3 alone; the SDKs read them too. */
   awsEndpoint: "AWS_ENDPOINT_URL",
+  awsS3Endpoint: "AWS_ENDPOINT_URL_S3",
   /** CLI: address of the service. */
   address: "MILLRACE_ADDRESS",
 } as const;

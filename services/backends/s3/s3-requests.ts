@@ -23,7 +23,7 @@ export interface S3Access {
 /** As a process's environment variables say. */
 export function s3AccessFrom(environment: Readonly<Record<string, string | undefined>>): S3Access {
   const region = environment["AWS_REGION"] ?? environment["AWS_DEFAULT_REGION"] ?? "us-east-1";
-  const endpoint = environment[ENV.awsEndpoint];
+  const endpoint = environment[ENV.awsS3Endpoint] ?? environment[ENV.awsEndpoint];
   return endpoint === undefined ? { region } : { region, endpoint };
 }
 
