@@ -132,7 +132,7 @@ export class ObjectMirror<T extends MirroredObject> {
         await this.#follow(this.#version ?? "");
         failures = 0;
       } catch (error) {
-        if (this.#closed.signal.aborted) return;
+        if (isClosed()) return;
         failures += 1;
         if (isTooOld(error)) this.#version = undefined;
         else onTrouble?.(error);
