@@ -52,7 +52,8 @@ export function handlerInit({ spec, version, project, splitEnd }: JobFiles): Omi
   };
 }
 
-function jobSpecOf(spec: JobSpec, splitEnd: SplitEnd | undefined): Record<string, unknown> {
+/** The job as the handler is told it. */
+export function jobSpecOf(spec: JobSpec, splitEnd: SplitEnd | undefined): Record<string, unknown> {
   const { dead_letter_queue: deadLetters } = spec;
   return {
     job_id: spec.job,
