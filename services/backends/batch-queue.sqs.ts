@@ -27,7 +27,7 @@ export interface SqsQueueOptions {
   /**
    * How long a worker's calls (receive, extend, ack, release) are tried again while SQS throttles, does not answer, or
    * credentials are expired; default 900 seconds. A driver must not stand still: its calls (send, probe) have a tenth of
-   * a lease.
+   * a lease, and a second at least.
    */
   readonly patienceSeconds?: number;
   /** Each request as it ends, retries included: what is billed, and why some were in vain. */
@@ -40,6 +40,8 @@ export interface SqsQueueOptions {
 
 /** A long poll waits no longer than this: an SQS limit. */
 const POLL_SECONDS_MAX = 20;
+
+const DRIVER_PATIENCE_SECONDS_MIN = 1;
 
 /** Long polls beside the calls in flight: a worker has one, a service none. */
 const POLLS_MAX = 8;
@@ -61,6 +63,7 @@ export class SqsQueue implements BatchQueue {
   readonly #queueUrls: readonly string[];
   readonly #callsInFlightMax: number;
   readonly #patienceMs: number;
+  readonly #driverPatienceMs: number;
   readonly #onUndecodable: (sha256: string, bodyBytes: number) => void;
   readonly #onNotice: (sentence: string) => void;
   readonly #requests: SqsRequests;
@@ -86,6 +89,7 @@ export class SqsQueue implements BatchQueue {
     this.#queueUrls = options.queueUrls;
     this.#callsInFlightMax = callsInFlightMax;
     this.#patienceMs = 1000 * patienceSeconds;
+    this.#driverPatienceMs = 1000 * Math.max(DRIVER_PATIENCE_SECONDS_MIN, leaseSeconds / 10);
     this.#onUndecodable = options.onUndecodable ?? (() => undefined);
     this.#onNotice = options.onNotice ?? (() => undefined);
     this.#held = new HeldReceipts(leaseSeconds);
@@ -109,10 +113,10 @@ export class SqsQueue implements BatchQueue {
    * the budget of a tenth of a lease was spent; a message whose reply was lost is sent again, and may be there twice.
    */
   async send(lane: string, messages: readonly Message[]): Promise<readonly number[]> {
-    const call = this.#call("send", lane, 100 * this.leaseSeconds);
+    const call = this.#call("send", lane, this.#driverPatienceMs);
     const refused: number[] = [];
     await inParallel(groupsOf(messages), this.#callsInFlightMax, async (group) => {
-      const late = this.#clock.monotonicMs() > call.untilMs;
+      const late = refused.length > 0 && this.#clock.monotonicMs() > call.untilMs;
       const entries = late ? group : (await this.#sendGroup(call, group)).map(({ entry }) => entry);
       for (const { index } of entries) refused.push(index);
     });
@@ -175,7 +179,7 @@ export class SqsQueue implements BatchQueue {
   }
 
   async probe(lane: string): Promise<void> {
-    const call = this.#call("probe", lane, 100 * this.leaseSeconds);
+    const call = this.#call("probe", lane, this.#driverPatienceMs);
     await this.#calls.run(call, () => this.#requests.probe(call.url));
   }
 

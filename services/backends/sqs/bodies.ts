@@ -14,13 +14,13 @@ export interface Body {
 }
 
 /**
- * SQS takes #x9, #xA, #xD, #x20 to #xD7FF, #xE000 to #xFFFD and everything beyond #xFFFF (its documentation of
- * SendMessage). JSON escapes the controls and lone surrogates; these two it leaves as they are.
+ * SQS takes #x9, #xA, #xD, #x20 to #xD7FF, #xE000 to #xFFFD, and those beyond #xFFFF (its documentation of SendMessage),
+ * which other servers of its protocol refuse. JSON escapes the controls and lone surrogates by itself.
  */
-const ILLEGAL = /[\uFFFE\uFFFF]/g;
+const ESCAPED = /[\ud800-\udfff\uFFFE\uFFFF]/g;
 
 export function encodeBody(message: Message): string {
-  return encodeMessage(message).replace(ILLEGAL, (character) => `\\u${character.charCodeAt(0).toString(16)}`);
+  return encodeMessage(message).replace(ESCAPED, (character) => `\\u${character.charCodeAt(0).toString(16)}`);
 }
 
 /** Groups that each fit one request. A message that fits none comes alone, and is for SQS to refuse. */

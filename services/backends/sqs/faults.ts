@@ -92,7 +92,7 @@ export interface FailedRequest {
 
 /** The error to throw: `LaneGone`, or an `SqsError`. */
 export function errorOf(error: unknown, fault: SqsFault, request: FailedRequest): Error {
-  const code = error instanceof Error ? error.name : "";
+  const code = codeOf(error);
   const text = sentence(fault, code, statusOf(error), request);
   return fault === "gone" ? new LaneGone(text, { cause: error }) : new SqsError(fault, code, text, { cause: error });
 }
@@ -118,6 +118,12 @@ function sentence(fault: SqsFault, code: string, status: number | undefined, { k
     case "refused":
       return `${queue} refused a request of kind ${kind} (${found}); this is a fault of this program or of the queue's settings`;
   }
+}
+
+/** SQS's name of the error, or the system's, such as ENOTFOUND. */
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return "unknown";
+  return error.name === "Error" && "code" in error && typeof error.code === "string" ? error.code : error.name;
 }
 
 function statusOf(error: unknown): number | undefined {
