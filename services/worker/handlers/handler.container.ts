@@ -170,7 +170,7 @@ class ContainerSession implements ContainerHandler {
     }
     const broken = end.kind !== "answered";
     gate.requestEnded(broken);
-    if (broken) this.#over.abort();
+    if (broken) this.#over.abort(); // the next session waits for the containers from now on, not from the next batch on
     return end;
   }
 
