@@ -79,7 +79,8 @@ export function faultOf(error: unknown): SqsFault {
   if (/\bscoped to a valid region\b/.test(error.message)) return "region";
   const known = faultOfCode(error.name);
   if (known !== undefined) return known;
-  if (status === undefined || status >= 500) return "unreachable";
+  // an error with a good status: the answer broke off within its body
+  if (status === undefined || status < 300 || status >= 500) return "unreachable";
   if (status === 429) return "throttled";
   return status === 403 ? "denied" : "refused";
 }
