@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { CoreV1Api, type V1EnvVar, type V1Pod } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { awaitWith } from "../support/cluster-process.ts";
-import { startCluster, type Cluster } from "../support/cluster.ts";
+import { BUSYBOX_IMAGE, startCluster, type Cluster } from "../support/cluster.ts";
 import { leavingsOf } from "../support/leavings.ts";
 import { SERVICE_ACCOUNT } from "../support/namespace.ts";
-import { evict, OUT_OF_SERVICE, taint, untaint } from "../support/node-operations.ts";
+import { advertise, cordon, evict, OUT_OF_SERVICE, taint, uncordon, untaint } from "../support/node-operations.ts";
 import { nodeRuntime, NODE_PATH } from "../support/node-image.ts";
 import { writeOciImage } from "../support/oci-image.ts";
 import { describeOnRealNodes } from "../support/real-nodes.ts";
@@ -123,6 +123,52 @@ describeOnRealNodes("a test cluster", () => {
       root: "EROFS",
       scratch: "done",
     });
+  });
+
+  it("keeps a pod waiting for a resource that no node has, until one that is not cordoned has it", async () => {
+    const { name: namespace } = await cluster.makeNamespace("resource");
+    const [first, second] = cluster.nodes;
+    if (first === undefined || second === undefined) throw new Error("two nodes were asked for");
+    const gpu = { limits: { "nvidia.com/gpu": "1" } };
+    const container = {
+      name: "main",
+      image: BUSYBOX_IMAGE,
+      imagePullPolicy: "Never",
+      args: ["exit 0"],
+      resources: gpu,
+    };
+    const pod = { restartPolicy: "Never", containers: [container] };
+
+    await createJob(cluster.admin, { namespace, name: "gpu", completions: 1, script: "", pod });
+
+    const whyWaiting = await awaitWith("the scheduler's word", [], async () => {
+      const [waiting] = await podsOf(cluster.admin, namespace, "gpu");
+      return waiting?.status?.conditions?.find(({ reason }) => reason === "Unschedulable")?.message;
+    });
+    expect(whyWaiting).toContain("2 Insufficient nvidia.com/gpu");
+    await cordon(cluster.admin, first.name);
+    for (const { name } of [first, second]) await advertise(cluster.admin, name, "nvidia.com/gpu", 1);
+    await whenJob(cluster.admin, namespace, "gpu", "Complete");
+    await uncordon(cluster.admin, first.name);
+    const [ran] = await podsOf(cluster.admin, namespace, "gpu");
+    expect(ran?.spec?.nodeName).toBe(second.name);
+  });
+
+  it("loses sight of a node that is cut off from Kubernetes, whose pods run on", async () => {
+    const { name: namespace } = await cluster.makeNamespace("cut");
+    const [node] = cluster.nodes;
+    if (node === undefined) throw new Error("two nodes were asked for");
+    await createJob(cluster.admin, { namespace, name: "held", completions: 2, script: RUN_ON, pod: spread("held") });
+    await whenRunning(cluster.admin, namespace, "held", 2);
+    const processes = node.processesInPods();
+
+    node.freezeKubelet();
+
+    await whenNode(cluster, node.name, "Unknown");
+    expect(processes).toBeGreaterThan(0);
+    expect(node.processesInPods()).toBe(processes);
+    node.thawKubelet();
+    await whenNode(cluster, node.name, "True");
   });
 
   it("notices a crashed node, replaces its pods once it is out of service, and takes it back", async () => {
