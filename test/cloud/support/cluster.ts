@@ -21,7 +21,8 @@ export interface ClusterOptions extends ControlPlaneOptions {
 }
 
 /**
- * Owns all of it. Starting one takes half a minute of two processors, so a test file starts one for all its tests, in
+ * Owns all of it. Starting one with two nodes takes half a minute of two busy processors, 415 MiB of memory and 147 MiB of
+ * disk, without pods and images; stopping it takes 3 s. So a test file starts one for all its tests, in
  * `beforeAll`, and each test takes a namespace of its own. Files do not share one: tests crash nodes and the API server.
  * Where `nodesAllowed()` says no, there is no such cluster: `startProcessNode` runs pods on a bare control plane.
  *
