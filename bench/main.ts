@@ -11,6 +11,7 @@ import { g2 } from "./handler-overhead.ts";
 import { g13 } from "./makespan.ts";
 import { keepsBar, type BenchRow } from "./row.ts";
 import { g3, g3b } from "./splitter.ts";
+import { g12 } from "./sqs.ts";
 import { g1, g1b } from "./throughput.ts";
 
 const BENCHES: Readonly<Record<string, () => Promise<BenchRow[]>>> = {
@@ -22,6 +23,7 @@ const BENCHES: Readonly<Record<string, () => Promise<BenchRow[]>>> = {
   G7: g7,
   G7b: g7b,
   G7c: g7c,
+  G12: g12,
   G13: g13,
 };
 
