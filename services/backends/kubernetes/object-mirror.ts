@@ -126,7 +126,8 @@ export class ObjectMirror<T extends MirroredObject> {
 
   async #run(): Promise<void> {
     const { clock, random, onTrouble } = this.#options;
-    for (let failures = 0; !this.#closed.signal.aborted;) {
+    const isClosed = () => this.#closed.signal.aborted;
+    for (let failures = 0; !isClosed();) {
       try {
         if (this.#version === undefined) await this.list();
         await this.#follow(this.#version ?? "");
