@@ -1,3 +1,5 @@
 import { buildApp } from "fauxqs";
 
-process.send?.(await buildApp({ logger: false }).listen({ host: "127.0.0.1", port: 0 }));
+const server = buildApp({ logger: false });
+process.once("disconnect", () => void server.close()); // the bench is gone
+process.send?.(await server.listen({ host: "127.0.0.1", port: 0 }));
