@@ -48,6 +48,12 @@ export const ENV = {
   address: "MILLRACE_ADDRESS",
 } as const;
 
+/**
+ * A worker's program with this argument writes `job.json` into this folder and ends: an init container runs it, so that the
+ * user's own containers find their job there, as in the predecessor's pods.
+ */
+export const JOB_FILE = { task: "job-file", folder: "/cortex/spec" } as const;
+
 /** The environment variables of a process do not let it start; the message names all faults at once, a line each. */
 export class Misconfigured extends Error {
   override readonly name = "Misconfigured";

@@ -1,10 +1,8 @@
 /** What a worker stands on. The two worlds differ here and nowhere else. */
-import type { Environment } from "../backends/cloud-config.ts";
 import type { BatchQueue } from "../backends/batch-queue.ts";
 import type { Dataset } from "../backends/dataset.ts";
 import type { LogStore } from "../backends/log-store.ts";
 import type { ObjectStore } from "../backends/object-store.ts";
-import type { WorkerConfig } from "./config.ts";
 import type { WorkerPace } from "./context.ts";
 
 export interface WorkerBackends {
@@ -21,10 +19,4 @@ export interface WorkerBackends {
   noteHandlers(pids: readonly number[]): void;
   /** Everything that was handed over is out, as far as it can be. */
   close(): Promise<void>;
-}
-
-export async function openBackends(config: WorkerConfig, environment: Environment): Promise<WorkerBackends> {
-  const { backends: place } = config;
-  if (place.kind === "laptop") return (await import("./backends.laptop.ts")).openLaptop(config, place, environment);
-  return (await import("./backends.cloud.ts")).openCloud(config, place, environment);
 }

@@ -1,24 +1,18 @@
 /** A worker process. Reads its environment, builds its backends, hears signals, exits by the table of exit codes. */
 import { enableCompileCache } from "node:module";
-import { join } from "node:path";
 import { inspect } from "node:util";
 import { realClock, realRandom } from "../backends/clock.real.ts";
-import { ENV, Misconfigured } from "../protocol/environment.ts";
+import { ENV, JOB_FILE, Misconfigured } from "../protocol/environment.ts";
 import { WORKER_EXIT } from "../protocol/exit-codes.ts";
-import { openBackends, type WorkerBackends } from "./backends.ts";
+import type { WorkerBackends } from "./backends.ts";
 import { readConfig, type WorkerConfig } from "./config.ts";
-import type { StartHandler } from "./context.ts";
-import { HandlerStartFailed } from "./handlers/handler.ts";
-import { startPythonHandler, type PythonHandler } from "./handlers/handler.python.ts";
-import { handlerInit, loadJob, type JobFiles } from "./job-files.ts";
+import { handlerStarter } from "./handler-starter.ts";
+import { loadJob } from "./job-files.ts";
 import { LogLines } from "./log-lines.ts";
+import { openBackends } from "./open-backends.ts";
 import { Worker } from "./worker.ts";
 
 enableCompileCache();
-
-/** Tries for a handler whose process a signal ends while it starts: a fault of its own comes again, a blow does not. */
-const STARTS_MAX = 3;
-const HOST_PATH = join(import.meta.dirname, "python", "millrace_host", "__main__.py");
 
 async function main(): Promise<number> {
   if (process.env[ENV.buildEnvironment] !== undefined) {
@@ -29,7 +23,10 @@ async function main(): Promise<number> {
   const backends = await openBackends(config, process.env);
   const lines = new LogLines(backends.logs, realClock, identity.job, identity.name);
   const files = await loadJob(backends, config, process.env[ENV.python] ?? "python3");
-  const handlers = new HandlerProcesses(config, files, lines, backends);
+  if (process.argv[2] === JOB_FILE.task) {
+    await (await import("./job-file.ts")).writeJobFile(JOB_FILE.folder, files);
+    return WORKER_EXIT.done;
+  }
   const worker = new Worker({
     identity,
     spec: files.spec,
@@ -40,7 +37,7 @@ async function main(): Promise<number> {
     clock: realClock,
     random: realRandom,
     pace: backends.pace,
-    startHandler: handlers.start,
+    startHandler: await handlerStarter({ config, files, lines, backends, environment: process.env }),
     say: (text, batch) => {
       lines.add("worker", text, batch);
     },
@@ -61,70 +58,6 @@ function hear(worker: Worker, { abandoned }: WorkerBackends): void {
   void abandoned.then(() => {
     worker.leave({ kind: "lost" });
   });
-}
-
-/** The handler children of this worker, on file so that whoever survives it can end them. */
-class HandlerProcesses {
-  readonly #config: WorkerConfig;
-  readonly #files: JobFiles;
-  readonly #lines: LogLines;
-  readonly #backends: WorkerBackends;
-  readonly #living = new Set<PythonHandler>();
-
-  constructor(config: WorkerConfig, files: JobFiles, lines: LogLines, backends: WorkerBackends) {
-    this.#config = config;
-    this.#files = files;
-    this.#lines = lines;
-    this.#backends = backends;
-  }
-
-  readonly start: StartHandler = async (processIndex) => {
-    for (let left = STARTS_MAX - 1; ; left -= 1) {
-      try {
-        return await this.#startOnce(processIndex);
-      } catch (error) {
-        if (!(error instanceof HandlerStartFailed) || !error.killed || left === 0) throw error;
-      }
-    }
-  };
-
-  async #startOnce(processIndex: number): ReturnType<StartHandler> {
-    const { spec, version, python } = this.#files;
-    const { batch_size: batchSize } = spec.input;
-    const handler = startPythonHandler({
-      python,
-      hostPath: HOST_PATH,
-      // the mark by which whoever survives us finds what a handler forked into a group of its own
-      env: { ...handlerEnvironment(version.spec.env), [ENV.incarnation]: this.#config.incarnation },
-      processIndex,
-      output: ({ first, text }) => {
-        this.#lines.add("handler", text, first === undefined ? undefined : Math.floor(first / batchSize));
-      },
-      clock: realClock,
-      random: realRandom,
-    });
-    this.#living.add(handler);
-    this.#writeFile();
-    void handler.ended.then(() => {
-      this.#living.delete(handler);
-      this.#writeFile();
-    });
-    const ready = await handler.start(handlerInit(this.#files));
-    return { handler, ready };
-  }
-
-  #writeFile(): void {
-    this.#backends.noteHandlers([...this.#living].flatMap(({ pid }) => pid ?? []));
-  }
-}
-
-/** The handler inherits what a program needs to run here, and the API's own variables; not ours. */
-function handlerEnvironment(own: Readonly<Record<string, string>>): Record<string, string> {
-  const inherited: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined && !name.startsWith("MILLRACE_") && !name.startsWith("NODE_")) inherited[name] = value;
-  }
-  return { ...inherited, ...own };
 }
 
 try {

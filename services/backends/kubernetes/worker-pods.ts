@@ -16,8 +16,6 @@ export class PodTemplateUnfit extends Error {
   override readonly name = "PodTemplateUnfit";
 }
 
-/** Folder of `job.json`, as in the predecessor's pods, and the folder that the user's containers share. */
-export const JOB_FILE_FOLDER = "/cortex/spec";
 const SHARED_FOLDER = "/mnt";
 const JOB_FILE_VOLUME = "millrace-job-file";
 const SHARED_VOLUME = "millrace-shared";
@@ -76,7 +74,7 @@ function jobFileContainer(worker: Literal<V1Container>): V1Container {
     ...(securityContext === undefined ? {} : { securityContext }),
     args: [...(args ?? []), JOB_FILE_CONTAINER],
     env,
-    volumeMounts: [...volumeMounts, { name: JOB_FILE_VOLUME, mountPath: JOB_FILE_FOLDER }],
+    volumeMounts: [...volumeMounts, { name: JOB_FILE_VOLUME, mountPath: JOB_FILE.folder }],
   };
 }
 
@@ -88,7 +86,7 @@ function sidecar(spec: ApiSpec, port: number, container: ContainerSpec): V1Conta
     ...Object.entries(container.env).map(([variable, value]) => ({ name: variable, value })),
   ];
   const volumeMounts = [
-    { name: JOB_FILE_VOLUME, mountPath: JOB_FILE_FOLDER, readOnly: true },
+    { name: JOB_FILE_VOLUME, mountPath: JOB_FILE.folder, readOnly: true },
     { name: SHARED_VOLUME, mountPath: SHARED_FOLDER },
     ...(compute.shm === null ? [] : [{ name: shmVolume(name), mountPath: "/dev/shm" }]),
   ];
