@@ -9,6 +9,7 @@ import type {
   V1Volume,
 } from "@kubernetes/client-node";
 import type { ApiSpec, ComputeSpec, ContainerHandlerSpec, ContainerSpec, ProbeSpec } from "../../protocol/api-spec.ts";
+import { JOB_FILE } from "../../protocol/environment.ts";
 import { JOB_FILE_CONTAINER, WORKER_CONTAINER } from "./generation-job.ts";
 
 /** The spec and the template do not go together; the message names what to change. */
@@ -72,7 +73,7 @@ function jobFileContainer(worker: Literal<V1Container>): V1Container {
     ...(command === undefined ? {} : { command }),
     ...(envFrom === undefined ? {} : { envFrom }),
     ...(securityContext === undefined ? {} : { securityContext }),
-    args: [...(args ?? []), JOB_FILE_CONTAINER],
+    args: [...(args ?? []), JOB_FILE.task],
     env,
     volumeMounts: [...volumeMounts, { name: JOB_FILE_VOLUME, mountPath: JOB_FILE.folder }],
   };
