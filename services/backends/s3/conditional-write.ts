@@ -3,7 +3,7 @@ import { failureOf, PASSING, UNSURE, type S3Failure } from "./s3-failure.ts";
 import type { ObjectFacts, S3Requests } from "./s3-requests.ts";
 import type { S3Retry } from "./s3-retry.ts";
 
-export interface ConditionalWrite {
+interface ConditionalWrite {
   readonly bucket: string;
   readonly key: string;
   /** Must not change until the write has ended: a retry sends the same bytes. */

@@ -131,7 +131,7 @@ export function failureOf(error: unknown): S3Failure {
 }
 
 /** What a request was about, for the words of its failure. */
-export interface S3Place {
+interface S3Place {
   /** Begins the sentence: a URI. */
   readonly subject: string;
   /** Completes "may not be …": `read`, `written`. */

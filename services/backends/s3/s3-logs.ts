@@ -8,11 +8,11 @@ export interface OpenLog {
   readonly appends: number;
 }
 
-export type LogWrite =
+type LogWrite =
   { readonly kind: "written"; readonly etag: string } | { readonly kind: "absent" } | { readonly kind: "foreign" };
 
 /** How logs reach S3. */
-export interface LogObjects {
+interface LogObjects {
   /** Writes the whole log; `replaces` is the ETag that it must have, undefined: there must be none. */
   write(key: string, bytes: Buffer, replaces: string | undefined): Promise<LogWrite>;
   /** Undefined when there is none. */

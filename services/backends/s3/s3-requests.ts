@@ -6,7 +6,7 @@ import type { ByteRange } from "../object-store.ts";
 import { ENV } from "../../protocol/environment.ts";
 import { failureOf, S3Failure } from "./s3-failure.ts";
 
-export interface S3Credentials {
+interface S3Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken?: string;
@@ -27,7 +27,7 @@ export function s3AccessFrom(environment: Readonly<Record<string, string | undef
   return endpoint === undefined ? { region } : { region, endpoint };
 }
 
-export type S3RequestKind = "put" | "get" | "head" | "list" | "delete";
+type S3RequestKind = "put" | "get" | "head" | "list" | "delete";
 
 /** One request as it was answered, or was not (`status` undefined). */
 export interface S3Request {
@@ -40,7 +40,7 @@ export interface S3Request {
   readonly dateMs: number | undefined;
 }
 
-export interface S3RequestsOptions {
+interface S3RequestsOptions {
   readonly access: S3Access;
   /** Whether a bucket in another region is followed there. */
   readonly followRegions: boolean;
@@ -61,7 +61,7 @@ export interface GotObject extends ObjectFacts {
   readonly bytes: Buffer;
 }
 
-export interface PutRequest {
+interface PutRequest {
   readonly bucket: string;
   readonly key: string;
   readonly bytes: Buffer;
@@ -79,14 +79,14 @@ export interface GetRequest {
   readonly into?: Buffer;
 }
 
-export interface ListRequest {
+interface ListRequest {
   readonly bucket: string;
   readonly prefix: string;
   readonly after?: string;
   readonly keysMax?: number;
 }
 
-export interface ListedKeys {
+interface ListedKeys {
   readonly objects: readonly { readonly key: string; readonly sizeBytes: number; readonly etag: string }[];
   /** Whether there are more behind the last one. */
   readonly more: boolean;

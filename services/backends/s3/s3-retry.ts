@@ -20,7 +20,7 @@ export const RETRY_BUDGET: RetryBudget = {
   firstCredentialsSeconds: 60,
 };
 
-export interface RetryOptions {
+interface RetryOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly budget?: RetryBudget;
