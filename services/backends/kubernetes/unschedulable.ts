@@ -26,7 +26,7 @@ export function unschedulableWords(message: string, pod: V1Pod): string {
     return "its volume claim is not bound to a volume: check the claim's storage class and size";
   }
   if (message.startsWith("no nodes available")) return "no node fits: the cluster has no nodes yet";
-  const found = /^0\/(\d+) nodes are available: (.*?)(?:\. preemption:.*|\.?)$/s.exec(message);
+  const found = /^0\/(\d+) nodes are available: (.*?)(?:\. [^.]*preemption:.*|\.?)$/s.exec(message);
   if (found === null) return `no node fits: ${message.slice(0, WORDS_MAX)}`;
   const total = Number(found[1]);
   const words = clauses(found[2] ?? "").map((clause) => clauseWords(clause, total, pod));

@@ -5,7 +5,7 @@ import { aJob, anEvent, aPod, unschedulablePod, waitingPod } from "./objects.ts"
 describe("podWaitingFor", () => {
   it.each([
     [
-      "0/3 nodes are available: 3 Insufficient nvidia.com/gpu. preemption: 0/3 nodes are available.",
+      "0/3 nodes are available: 3 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: 0/3 nodes are available.",
       "3 of 3 nodes have too little nvidia.com/gpu free (a worker asks for 2); lower compute.gpu",
     ],
     [

@@ -8,6 +8,7 @@ import { aPool, NAME, whenWorkers, type PoolShape } from "./a-pool.ts";
 
 const claim = { volumes: [{ name: "v", persistentVolumeClaim: { claimName: "models" } }] };
 const configMap = { volumes: [{ name: "v", configMap: { name: "settings" } }] };
+const mounted = { volumeMounts: [{ name: "v", mountPath: "/settings" }] };
 const secretEnv = { env: [{ name: "A", valueFrom: { secretKeyRef: { name: "keys", key: "a" } } }] };
 
 describeOnRealNodes("why a worker waits", () => {
@@ -64,7 +65,12 @@ describeOnRealNodes("why a worker waits", () => {
     ],
     ["a name of an image", { container: { image: "Not A Name" } }, "pulling", /"Not A Name" is no name of an image/],
     ["a secret", { container: secretEnv }, "starting", /secret keys does not exist: create it/],
-    ["a volume", pod(configMap), "starting", /volume cannot be mounted: .*configmap "settings" not found/],
+    [
+      "a volume",
+      { ...pod(configMap), container: mounted },
+      "starting",
+      /volume cannot be mounted: .*configmap "settings" not found/,
+    ],
     ["a volume claim", pod(claim), "waiting_for_node", /volume claim models does not exist: create it/],
     [
       "a service account",
