@@ -45,6 +45,7 @@ export class RunningJob {
   /** This term's verdict object in work, and its bytes. */
   #verdictPart = 0;
   #verdictBytes = 0;
+  #verdictAppends = 0;
   #stopAsked = false;
   #stopCheckedAtMs = -Infinity;
   #timeCheckedAtMs = -Infinity;
@@ -97,13 +98,20 @@ export class RunningJob {
       await this.deps.store.append(key, bytes, this.#verdictBytes);
     } catch (error) {
       // It may have landed, or land yet: that object's length is unknown from now on, so the next one is begun.
-      this.#verdictPart += 1;
-      this.#verdictBytes = 0;
+      this.#nextVerdictPart();
       throw error;
     }
     this.#verdictBytes += bytes.length;
+    this.#verdictAppends += 1;
+    if (this.#verdictAppends >= (this.deps.store.appendsMax ?? Infinity)) this.#nextVerdictPart();
     this.ledgers.addVerdict(line);
     this.#noteFailedAttempt(line);
+  }
+
+  #nextVerdictPart(): void {
+    this.#verdictPart += 1;
+    this.#verdictBytes = 0;
+    this.#verdictAppends = 0;
   }
 
   /** A stop that was asked for through any replica; looked up when woken, and every now and then. */
