@@ -22,6 +22,8 @@ export const ENV = {
   builderServiceAccount: "MILLRACE_BUILDER_SERVICE_ACCOUNT",
   /** builder of environments: key of the one to build. */
   buildEnvironment: "MILLRACE_BUILD_ENVIRONMENT",
+  /** worker in a pod: seconds from SIGTERM to SIGKILL. */
+  graceSeconds: "MILLRACE_GRACE_SECONDS",
   /** worker in a pod: the pod's uid, whose first 8 hex digits name the incarnation. */
   podUid: "MILLRACE_POD_UID",
   /** worker: API, job, lane, epoch, generation and index that it belongs to. */

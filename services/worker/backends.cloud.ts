@@ -37,7 +37,7 @@ export function openCloud(
     }),
     dataset: datasetFor({ s3: new S3Dataset({ ...clocks, ...access, say }) }),
     logs,
-    pace: paceOf(leaseSeconds),
+    pace: paceOf(place),
     abandoned: new Promise(() => undefined),
     python: (key) => unpackEnvironment({ store, api: identity.api, key }, scratch),
     noteHandlers: () => undefined, // they end with the pod
@@ -47,15 +47,19 @@ export function openCloud(
 
 /** SQS waits no longer for a message. */
 const POLL_SECONDS_MAX = 20;
+/** Of the grace: for what is left to do when handlers and poll have ended (flush, hand back, logs). */
+const GOODBYE_SECONDS = 10;
 
 /** A flush costs a few requests, and a driver looks once a second: more often is of no use. */
-function paceOf(leaseSeconds: number): WorkerPace {
+function paceOf({ leaseSeconds, graceSeconds }: CloudPlace): WorkerPace {
+  // Polls are never abandoned, so the grace must be longer than one.
+  const pollSeconds = Math.max(1, Math.floor(Math.min(POLL_SECONDS_MAX, leaseSeconds / 3, graceSeconds / 3)));
   return {
-    pollSeconds: Math.min(POLL_SECONDS_MAX, Math.max(1, Math.floor(leaseSeconds / 3))),
+    pollSeconds,
     laneReadSeconds: leaseSeconds / 3,
     flushSeconds: Math.min(1, leaseSeconds / 6),
     flushSecondsPerWorker: 1 / 50,
-    drainSeconds: leaseSeconds,
+    drainSeconds: Math.max(0, graceSeconds - Math.max(pollSeconds, GOODBYE_SECONDS)),
   };
 }
 

@@ -1,4 +1,4 @@
-import { isCloud, readCloudConfig, type CloudConfig, type Environment } from "../backends/cloud-config.ts";
+import { integerOf, isCloud, readCloudConfig, type CloudConfig, type Environment } from "../backends/cloud-config.ts";
 import { ENV, Misconfigured } from "../protocol/environment.ts";
 import { queueLane, workerName } from "../protocol/keys.ts";
 import type { WorkerIdentity } from "./context.ts";
@@ -23,7 +23,12 @@ export interface LaptopPlace {
 /** A pod, far from the service. */
 export interface CloudPlace extends CloudConfig {
   readonly kind: "cloud";
+  /** Seconds from SIGTERM to SIGKILL. */
+  readonly graceSeconds: number;
 }
+
+/** Kubernetes' own default, for a pool that does not say. */
+const GRACE_SECONDS = { default: 30, min: 1, max: 86_400 } as const;
 
 /** Kubernetes sets it in the pods of an Indexed Job. */
 const COMPLETION_INDEX = "JOB_COMPLETION_INDEX";
@@ -49,7 +54,11 @@ export function readConfig(environment: Environment, random: () => string): Work
   const index = count(cloud ? COMPLETION_INDEX : ENV.index);
   const scratch = text(ENV.scratch);
   const backends: WorkerConfig["backends"] = cloud
-    ? { kind: "cloud", ...readCloudConfig(environment, faults) }
+    ? {
+        kind: "cloud",
+        ...readCloudConfig(environment, faults),
+        graceSeconds: integerOf(environment, ENV.graceSeconds, GRACE_SECONDS, faults),
+      }
     : { kind: "laptop", root: text(ENV.root), socket: text(ENV.socket) };
   if (faults.length > 0) throw new Misconfigured(faults.join("\n"));
   const incarnation = environment[ENV.incarnation] ?? incarnationOf(environment[ENV.podUid]) ?? random();

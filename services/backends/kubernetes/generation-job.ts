@@ -135,7 +135,9 @@ function podTemplate(
       `the pod template of API ${name.api} has no container named "worker" (${found}); name one so`,
     );
   }
-  const told = (container: Literal<V1Container>) => workerContainer(name, container, environment);
+  const graceSeconds = spec.terminationGracePeriodSeconds ?? GRACE_SECONDS;
+  const values = { ...environment, [ENV.graceSeconds]: String(graceSeconds) };
+  const told = (container: Literal<V1Container>) => workerContainer(name, container, values);
   const own = Object.entries(metadata?.labels ?? {}).filter(([label]) => !CONTROLLER_LABELS.test(label));
   const annotations = { [SAFE_TO_EVICT]: "false", ...metadata?.annotations, [LANE_ANNOTATION]: String(name.lane) };
   return {
@@ -143,7 +145,7 @@ function podTemplate(
     spec: {
       ...spec,
       restartPolicy: "Never",
-      terminationGracePeriodSeconds: spec.terminationGracePeriodSeconds ?? GRACE_SECONDS,
+      terminationGracePeriodSeconds: graceSeconds,
       ...(spec.initContainers === undefined
         ? {}
         : {

@@ -88,6 +88,7 @@ describe("generationJob", () => {
     expect(helper?.env).toEqual(env);
     expect(worker?.env).toEqual([
       { name: "MILLRACE_STORE", value: "s3://bucket" },
+      { name: "MILLRACE_GRACE_SECONDS", value: "100" },
       { name: "MILLRACE_API", value: "photos" },
       { name: "MILLRACE_JOB", value: NAME.job },
       { name: "MILLRACE_LANE", value: "1" },

@@ -16,14 +16,18 @@ describeOnRealNodes("a batch API in a cluster", () => {
   });
 
   it("runs a job of thousands of batches through two replicas to its manifest", async () => {
-    expect((await cloud.deploy(API, ECHO)).status).toBe(200);
+    expect((await cloud.deploy(API, ECHO)).status).toBe(201);
     const items = Array.from({ length: 3_000 }, (_, at) => ({ at }));
 
     const job = await cloud.submit(API, { workers: 4, item_list: { items, batch_size: 1 } });
     cloud.asked = 1; // the other replica answers for it as well
     const ended = await cloud.ended(job, 300);
 
-    expect(ended).toMatchObject({ state: "succeeded", counts: { items_succeeded: 3_000, batches: 3_000 } });
+    expect(ended).toMatchObject({
+      state: "succeeded",
+      items: { total: 3_000, succeeded: 3_000, failed: 0 },
+      batches: { total: 3_000, succeeded: 3_000, failed: 0 },
+    });
     const rows = await cloud.results(ended);
     expect(rows.map(({ index }) => index)).toEqual(items.map(({ at }) => at));
     expect(rows.map(({ result }) => result)).toEqual(items);
