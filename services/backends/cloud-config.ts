@@ -42,12 +42,15 @@ export function integerOf(
   if (text === "") return range.default;
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (value >= range.min && value <= range.max) return value;
-  faults.push(`${name} is no whole number from ${String(range.min)} to ${String(range.max)}; write one, or leave it out`);
+  faults.push(
+    `${name} is no whole number from ${String(range.min)} to ${String(range.max)}; write one, or leave it out`,
+  );
   return range.default;
 }
 
 function regionOf(region: string, faults: string[]): string {
-  if (region === "") faults.push("AWS_REGION is not set; write the region of the bucket and the queues, such as eu-central-1");
+  if (region === "")
+    faults.push("AWS_REGION is not set; write the region of the bucket and the queues, such as eu-central-1");
   return region;
 }
 
@@ -61,13 +64,15 @@ function bucketOf(text: string, faults: string[]): string {
 
 function laneUrlsOf(text: string, faults: string[]): readonly string[] {
   const urls = text.split(",").flatMap((url) => (url.trim() === "" ? [] : [url.trim()]));
-  if (urls.length === 0) faults.push(`${ENV.lanes} is not set; write the URLs of the API's queues, separated by commas`);
+  if (urls.length === 0)
+    faults.push(`${ENV.lanes} is not set; write the URLs of the API's queues, separated by commas`);
   for (const [lane, url] of urls.entries()) {
     if (!/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
       faults.push(`${ENV.lanes} has no URL at place ${String(lane + 1)}; write the queue's URL as SQS gives it`);
     }
   }
-  if (new Set(urls).size < urls.length) faults.push(`${ENV.lanes} names a queue twice; give each lane a queue of its own`);
+  if (new Set(urls).size < urls.length)
+    faults.push(`${ENV.lanes} names a queue twice; give each lane a queue of its own`);
   return urls;
 }
 
