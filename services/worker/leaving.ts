@@ -1,3 +1,4 @@
+import { LaneGone } from "../backends/batch-queue.ts";
 import { WORKER_EXIT } from "../protocol/exit-codes.ts";
 
 /** Why a worker ends. */
@@ -14,3 +15,8 @@ export const LEAVING_EXIT = {
   lost: WORKER_EXIT.done,
   sick: WORKER_EXIT.crashed,
 } as const;
+
+/** The queue is not there any more: its service ended, or the lane was removed. What is written down counts all the same. */
+export function isQueueGone(error: unknown): boolean {
+  return error instanceof LaneGone || (error instanceof Error && error.name === "QueueClosed");
+}

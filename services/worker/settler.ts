@@ -86,7 +86,7 @@ export class Settler {
     while (this.#flushed < target) await this.flushSoon();
   }
 
-  /** As `flush`, when the queue is gone with its service: nothing is acked, what is written counts all the same. */
+  /** As `flush`, when the queue is gone: nothing is acked, also not by a flush under way; what is written counts all the same. */
   async flushUnacked(): Promise<void> {
     this.#queueGone = true;
     await this.flush();
@@ -123,9 +123,16 @@ export class Settler {
     const ledger = this.#ledger.take();
     const sealed = await Promise.all([this.#results.flush(), this.#errors.flush()]);
     await this.#ledger.append(ledger, sealed);
-    if (acks.length > 0 && !this.#queueGone) await this.#queue.ack(this.#lane, acks);
+    await this.#ack(acks);
     this.#flushed = noted;
     for (const acked of onAcked) acked();
+  }
+
+  async #ack(receipts: readonly string[]): Promise<void> {
+    if (receipts.length === 0 || this.#queueGone) return;
+    await this.#queue.ack(this.#lane, receipts).catch((error: unknown) => {
+      if (!this.#queueGone) throw error; // else the worker learned meanwhile that nobody is there to hear of it
+    });
   }
 
   #addErrors(errors: readonly AttemptErrors[]) {

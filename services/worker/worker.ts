@@ -9,7 +9,7 @@ import { Hand, type HeldBatch } from "./hand.ts";
 import { HandlerStartFailed } from "./handlers/handler.ts";
 import { isJudged } from "./judged.ts";
 import { LaneView, type LaneWord } from "./lane-view.ts";
-import { LEAVING_EXIT, type Leaving } from "./leaving.ts";
+import { isQueueGone, LEAVING_EXIT, type Leaving } from "./leaving.ts";
 import { PayloadReader } from "./payload-reader.ts";
 import { Runner } from "./runner.ts";
 import { Settler } from "./settler.ts";
@@ -80,7 +80,7 @@ export class Worker {
     this.#roomWaiter?.();
   }
 
-  /** A queue that is gone went with its service; anything else is a bug, or the world broke. */
+  /** A queue that is gone went with its service or its lane; anything else is a bug, or the world broke. */
   #broke(error: unknown): void {
     this.leave(isQueueGone(error) ? { kind: "lost" } : { kind: "broken", error });
   }
@@ -273,21 +273,25 @@ export class Worker {
     await this.#runner.abort();
     await this.#completing;
     const left = this.#hand.takeAll();
-    const { queue, identity } = this.#deps;
     if (left.length > 0) {
       this.#settler.note({ t: "handed_back", batches: left.map(({ message }) => message.batch) });
     }
     this.#settler.note({ t: "left", why: why.kind });
     if (why.kind === "lost") await this.#settler.flushUnacked();
-    else await this.#settler.flush();
-    if (left.length > 0 && why.kind !== "lost") {
-      await queue.release(identity.queueLane, left.map(({ receipt }) => receipt)); // prettier-ignore
-    }
+    else await this.#giveBack(left);
     await this.#runner.close();
     return LEAVING_EXIT[why.kind];
   }
-}
 
-function isQueueGone(error: unknown): boolean {
-  return error instanceof Error && error.name === "QueueClosed";
+  /** First all that was done is durable; then the queue, if it still is there, gets back the rest. */
+  async #giveBack(left: readonly HeldBatch[]): Promise<void> {
+    const { queue, identity } = this.#deps;
+    try {
+      await this.#settler.flush();
+      if (left.length > 0) await queue.release(identity.queueLane, left.map(({ receipt }) => receipt)); // prettier-ignore
+    } catch (error) {
+      if (!isQueueGone(error)) throw error;
+      await this.#settler.flushUnacked();
+    }
+  }
 }
