@@ -6,11 +6,10 @@ import type { ControlPlane } from "./control-plane.ts";
 export const SERVICE_ACCOUNT = "service";
 export const WORKER_ACCOUNT = "worker";
 
-/** All that the service may do in Kubernetes, in its own namespace alone. */
+/** All that the service may do in Kubernetes, in its own namespace alone; docs/operations.md shows the same. */
 export const SERVICE_RULES: readonly V1PolicyRule[] = [
   { apiGroups: ["batch"], resources: ["jobs"], verbs: ["create", "get", "list", "watch", "patch", "delete"] },
-  { apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"] },
-  { apiGroups: [""], resources: ["pods/log"], verbs: ["get"] },
+  { apiGroups: [""], resources: ["pods"], verbs: ["list", "watch"] },
   { apiGroups: [""], resources: ["podtemplates"], verbs: ["get"] },
   { apiGroups: [""], resources: ["events"], verbs: ["list"] },
 ];
