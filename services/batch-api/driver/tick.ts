@@ -11,12 +11,23 @@ import type { RunningJob } from "./running-job.ts";
  */
 export async function tick(job: RunningJob): Promise<EndCause | undefined> {
   const facts = await gather(job);
+  const again: Resend[] = [];
   for (const action of decide(facts)) {
     if (action.kind === "complete") return action.cause;
-    await act(job, action);
+    if (action.kind === "resend") again.push(action);
+    else await act(job, action);
+  }
+  for (let at = 0; at < again.length; at += RESENDS_AT_ONCE) {
+    await resend(job, again.slice(at, at + RESENDS_AT_ONCE));
+    job.moved();
   }
   return undefined;
 }
+
+type Resend = Extract<DriverAction, { kind: "resend" }>;
+
+/** As many as one send of new pointers has: one call of the queue, yet no step that takes a lease. */
+const RESENDS_AT_ONCE = 4096;
 
 /** What is known of the job now. */
 export async function gather(job: RunningJob): Promise<DriverFacts> {
@@ -78,16 +89,13 @@ function workerFact(job: RunningJob, facts: WorkerFacts, pooled: PoolWorker | un
   };
 }
 
-async function act(job: RunningJob, action: Exclude<DriverAction, { kind: "complete" }>): Promise<void> {
+async function act(job: RunningJob, action: Exclude<DriverAction, { kind: "complete" | "resend" }>): Promise<void> {
   switch (action.kind) {
     case "verdict":
       await job.writeVerdict(action.line);
       return;
     case "send":
       await sendNew(job, action.from, action.to);
-      return;
-    case "resend":
-      await resend(job, action.batch, action.attempt, action.alone);
       return;
     case "start":
       await start(job, action.generation, action.workers);
@@ -110,8 +118,10 @@ async function sendNew(job: RunningJob, from: number, to: number): Promise<void>
   job.sends.through = to;
 }
 
-async function resend(job: RunningJob, batch: number, attempt: number, alone: boolean): Promise<void> {
-  await send(job, [await message(job, batch, attempt, alone)]);
+async function resend(job: RunningJob, again: readonly Resend[]): Promise<void> {
+  const messages: BatchMessage[] = [];
+  for (const { batch, attempt, alone } of again) messages.push(await message(job, batch, attempt, alone));
+  await send(job, messages);
 }
 
 async function send(job: RunningJob, messages: readonly BatchMessage[]): Promise<void> {
