@@ -66,9 +66,11 @@ export class Driver {
     if (job === undefined) return;
     this.#job = job;
     const loops = [this.#beat(job, scope), this.#splitUp(job, scope)];
+    const work = this.#work(job, scope);
     try {
-      await Promise.race([this.#work(job, scope), ...loops.map(forever)]);
+      await Promise.race([work, ...loops.map(forever)]);
     } catch (error) {
+      if (signal.aborted) await this.#handOver([work, ...loops]);
       if (!(error instanceof LaneGone)) throw error;
       over.abort();
       await this.#leaveLane(job, error);
@@ -78,6 +80,12 @@ export class Driver {
       await Promise.allSettled(loops);
     }
     await this.#free();
+  }
+
+  /** This process leaves: with no owner named, another replica need not watch the lane for a lease first. */
+  async #handOver(loops: readonly Promise<void>[]): Promise<void> {
+    await Promise.allSettled(loops);
+    await this.#lease.update({ owner: "" }).catch(() => undefined); // then the others take the longer way
   }
 
   /** The queue is not there any more: the job waits for another lane, and goes on there in a new epoch. */

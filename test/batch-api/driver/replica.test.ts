@@ -9,9 +9,14 @@ import { aJobSpec } from "../../support/builders.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 /** Lets a replica look for so many seconds; answers the job of each API's lane 0 afterwards. */
-async function look(bench: DriverBench, apis: readonly string[], seconds: number): Promise<(string | null)[]> {
+async function look(
+  bench: DriverBench,
+  apis: readonly string[],
+  seconds: number,
+  id = "ours",
+): Promise<(string | null)[]> {
   const replica = new Replica(bench.deps, {
-    id: "ours",
+    id,
     apis: () => Promise.resolve(apis),
     lanes: 1,
     busyMs: 250,
@@ -22,16 +27,17 @@ async function look(bench: DriverBench, apis: readonly string[], seconds: number
   const over = new AbortController();
   const running = replica.run(over.signal).catch(() => undefined);
   for (let at = 0; at < seconds * 10; at += 1) await bench.world.clock.advance(100);
-  over.abort(new Error("the test's time is over"));
-  await running;
-  await replica.drained();
-  return Promise.all(
+  const driven = await Promise.all(
     apis.map(async (api) => {
       const found = await bench.world.memory.read(apiKeys(api).lane(0));
       const record = JSON.parse(found?.bytes.toString() ?? "null") as LaneRecord | null;
-      return record?.owner === "ours" ? record.job : null;
+      return record?.owner === id ? record.job : null;
     }),
   );
+  over.abort(new Error("the test's time is over"));
+  await running;
+  await replica.drained();
+  return driven;
 }
 
 describe("a replica", () => {
@@ -63,6 +69,21 @@ describe("a replica", () => {
     }
 
     expect(await look(bench, ["a", "b"], 70)).toEqual([jobs.a, jobs.b]);
+  });
+});
+
+describe("a replica that is asked to leave", () => {
+  it("leaves its lanes without an owner, so that another takes over at once, in the same epoch", async () => {
+    const bench = new DriverBench();
+    const [api, job] = ["a", "6a00000000000001"] as const;
+    await bench.world.memory.put(jobKeys(api, job).spec, encodeStored(aJobSpec({ api, job })));
+    await bench.world.memory.put(apiKeys(api).activeJob(job), Buffer.from("{}\n"));
+
+    await look(bench, [api], 2);
+
+    const found = await bench.world.memory.read(apiKeys(api).lane(0));
+    expect(JSON.parse(found?.bytes.toString() ?? "null")).toMatchObject({ job, owner: "", epoch: 1, stop: false });
+    expect(await look(bench, [api], 2, "theirs")).toEqual([job]);
   });
 });
 
