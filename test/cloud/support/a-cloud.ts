@@ -9,6 +9,7 @@ import { ApiUser } from "../../support/api-user.ts";
 import { awaitWith } from "./cluster-process.ts";
 import { LOG_GROUP, startCloudServers, STORE_BUCKET, type CloudServers } from "./cloud-servers.ts";
 import { startCluster, type Cluster } from "./cluster.ts";
+import type { ControlPlaneOptions } from "./control-plane.ts";
 import { ensureImages } from "./images.ts";
 import { freePorts } from "./loopback.ts";
 import { SERVICE_ACCOUNT, WORKER_ACCOUNT, type ApiNamespace } from "./namespace.ts";
@@ -25,7 +26,11 @@ export interface CloudOptions {
   /** Changes the worker's container, and its pod. */
   readonly worker?: Partial<V1Container>;
   readonly pod?: Partial<V1PodSpec>;
+  readonly controlPlane?: ControlPlaneOptions;
 }
+
+/** A replica that takes longer is as good as one that is gone. */
+const ANSWER_MILLISECONDS = 10_000;
 
 interface Replica {
   readonly name: string;
@@ -67,10 +72,12 @@ export class CloudUnderTest extends ApiUser {
     const folder = await mkdtemp(join(tmpdir(), "millrace-cloud-"));
     const servers = await startCloudServers(options.lanes ?? 2);
     const archives = [images.service.archive, images.worker.archive];
-    const cluster = await startCluster({ nodes: 2, images: archives }).catch(async (error: unknown) => {
-      await servers.stop();
-      throw error;
-    });
+    const cluster = await startCluster({ ...options.controlPlane, nodes: 2, images: archives }).catch(
+      async (error: unknown) => {
+        await servers.stop();
+        throw error;
+      },
+    );
     try {
       const namespace = await cluster.makeNamespace(API);
       const ports = await freePorts(2 * (options.replicas ?? 2));
@@ -89,9 +96,18 @@ export class CloudUnderTest extends ApiUser {
     }
   }
 
-  request(path: string, init: RequestInit = {}): Promise<Response> {
-    const { port } = this.replicas[this.asked % this.replicas.length] as Replica;
-    return fetch(`http://127.0.0.1:${String(port)}${path}`, init);
+  /** Asks another replica when one does not answer, and goes on with that. */
+  async request(path: string, init: RequestInit = {}): Promise<Response> {
+    for (let left = this.replicas.length - 1; ; left -= 1) {
+      const { port } = this.replicas[this.asked % this.replicas.length] as Replica;
+      try {
+        const signal = AbortSignal.timeout(ANSWER_MILLISECONDS);
+        return await fetch(`http://127.0.0.1:${String(port)}${path}`, { ...init, signal });
+      } catch (error) {
+        if (left === 0) throw error;
+        this.asked += 1;
+      }
+    }
   }
 
   /** Makes the worker's PodTemplate, or another one of that name. */
