@@ -1,0 +1,146 @@
+/** What became of each pod of a namespace: told by a watch, since an ended pod's object goes within the second. */
+import { CoreV1Api, Watch, type KubeConfig, type V1Pod } from "@kubernetes/client-node";
+import { setTimeout as sleep } from "node:timers/promises";
+import { awaitWith } from "./cluster-process.ts";
+
+const AGAIN_MILLISECONDS = 200;
+
+export interface PodSeen {
+  readonly name: string;
+  readonly uid: string;
+  /** Millrace's job that it works for; empty: it is no worker. */
+  readonly job: string;
+  /** Of an Indexed Job. */
+  readonly index: number;
+  readonly node: string;
+  readonly phase: string;
+  readonly deleting: boolean;
+  /** Types of the conditions that were ever true. */
+  readonly conditions: ReadonlySet<string>;
+  /** Of its first container, once that has ended. */
+  readonly exitCode: number | undefined;
+}
+
+/** Follows until `stop`, across restarts of the API server. */
+export class PodHistory {
+  readonly #pods = new Map<string, PodSeen>();
+  readonly #admin: KubeConfig;
+  readonly #namespace: string;
+  readonly #stopped = new AbortController();
+
+  constructor(admin: KubeConfig, namespace: string) {
+    this.#admin = admin;
+    this.#namespace = namespace;
+    void this.#follow();
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+  }
+
+  get pods(): readonly PodSeen[] {
+    return [...this.#pods.values()];
+  }
+
+  /** Workers of a job that run, and are not asked to end. */
+  running(job: string): readonly PodSeen[] {
+    return this.pods.filter((pod) => pod.job === job && pod.phase === "Running" && !pod.deleting);
+  }
+
+  whenRunning(job: string, count: number, seconds = 60): Promise<readonly PodSeen[]> {
+    return awaitWith(
+      `${String(count)} workers of ${job} to run`,
+      [],
+      () => {
+        const running = this.running(job);
+        return running.length >= count ? running : undefined;
+      },
+      seconds,
+    );
+  }
+
+  /** The worker of that index that runs now. */
+  worker(job: string, index: number): Promise<PodSeen> {
+    return awaitWith(`a worker of index ${String(index)} to run`, [], () => {
+      return this.running(job).find((pod) => pod.index === index);
+    });
+  }
+
+  /** That pod, once it looks so. */
+  when(what: string, { uid, name }: PodSeen, looks: (pod: PodSeen) => boolean, seconds = 60): Promise<PodSeen> {
+    return awaitWith(
+      `pod ${name} ${what}`,
+      [],
+      () => {
+        const pod = this.#pods.get(uid);
+        return pod !== undefined && looks(pod) ? pod : undefined;
+      },
+      seconds,
+    );
+  }
+
+  /** Another pod in that one's place, once it runs. */
+  replacementOf({ job, index, uid, name }: PodSeen, seconds = 60): Promise<PodSeen> {
+    return awaitWith(
+      `a pod in the place of ${name}`,
+      [],
+      () => this.running(job).find((pod) => pod.index === index && pod.uid !== uid),
+      seconds,
+    );
+  }
+
+  /** Lists and watches again and again: a watch ends by itself, and with the API server. */
+  async #follow(): Promise<void> {
+    const core = this.#admin.makeApiClient(CoreV1Api);
+    const { signal } = this.#stopped;
+    while (!signal.aborted) {
+      try {
+        const { items, metadata } = await core.listNamespacedPod({ namespace: this.#namespace });
+        for (const pod of items) this.#note(pod);
+        await this.#watch(metadata?.resourceVersion ?? "");
+      } catch {
+        // the API server is away: that is what some tests are about
+      }
+      await sleep(AGAIN_MILLISECONDS, undefined, { signal }).catch(() => undefined); // stopped
+    }
+  }
+
+  #watch(resourceVersion: string): Promise<void> {
+    const { signal } = this.#stopped;
+    return new Promise((resolve, reject) => {
+      new Watch(this.#admin)
+        .watch(
+          `/api/v1/namespaces/${this.#namespace}/pods`,
+          { resourceVersion },
+          (kind, pod: V1Pod) => {
+            if (kind !== "ERROR") this.#note(pod);
+          },
+          () => {
+            resolve();
+          },
+        )
+        .then((watching) => {
+          if (signal.aborted) watching.abort();
+          signal.addEventListener("abort", () => {
+            watching.abort();
+          });
+        }, reject);
+    });
+  }
+
+  #note({ metadata = {}, spec, status }: V1Pod): void {
+    const { uid = "", name = "", labels = {}, annotations = {} } = metadata;
+    const known = this.#pods.get(uid);
+    const isTrue = (status?.conditions ?? []).filter((condition) => condition.status === "True");
+    this.#pods.set(uid, {
+      ...{ uid, name },
+      job: labels["millrace/job"] ?? "",
+      index: Number(annotations["batch.kubernetes.io/job-completion-index"] ?? 0),
+      node: spec?.nodeName ?? "",
+      phase: status?.phase ?? "",
+      deleting: metadata.deletionTimestamp !== undefined,
+      conditions: new Set([...(known?.conditions ?? []), ...isTrue.map(({ type }) => type)]),
+      exitCode: status?.containerStatuses?.[0]?.state?.terminated?.exitCode ?? known?.exitCode,
+    });
+  }
+}
