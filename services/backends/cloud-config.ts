@@ -13,6 +13,8 @@ export interface CloudConfig {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** AWS's own addresses of SQS, which name the region; whatever else stands there is an endpoint that somebody chose. */
+const AWS_QUEUE_HOST = /^sqs(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$/;
 const LEASE_SECONDS = { default: 60, min: 3, max: 3600 } as const;
 
 /** Whether a process belongs to the cloud runtime: it is told of a store beyond this machine. */
@@ -24,7 +26,7 @@ export function isCloud(environment: Environment): boolean {
 export function readCloudConfig(environment: Environment, faults: string[]): CloudConfig {
   return {
     bucket: bucketOf(environment[ENV.store] ?? "", faults),
-    laneUrls: laneUrlsOf(environment[ENV.lanes] ?? "", faults),
+    laneUrls: laneUrlsOf(environment[ENV.lanes] ?? "", environment.AWS_REGION ?? "", faults),
     logGroup: logGroupOf(environment[ENV.logGroup] ?? "", faults),
     leaseSeconds: integerOf(environment, ENV.leaseSeconds, LEASE_SECONDS, faults),
     region: regionOf(environment.AWS_REGION ?? "", faults),
@@ -49,8 +51,10 @@ export function integerOf(
 }
 
 function regionOf(region: string, faults: string[]): string {
-  if (region === "")
-    faults.push("AWS_REGION is not set; write the region of the bucket and the queues, such as eu-central-1");
+  if (!/^[a-z][a-z0-9-]*$/.test(region)) {
+    const found = region === "" ? "is not set" : "is no name of a region";
+    faults.push(`AWS_REGION ${found}; write the region of the bucket and the queues, such as eu-central-1`);
+  }
   return region;
 }
 
@@ -62,18 +66,30 @@ function bucketOf(text: string, faults: string[]): string {
   return "";
 }
 
-function laneUrlsOf(text: string, faults: string[]): readonly string[] {
-  const urls = text.split(",").flatMap((url) => (url.trim() === "" ? [] : [url.trim()]));
-  if (urls.length === 0)
+/** An empty place counts: left out, every lane behind it would get another number. */
+function laneUrlsOf(text: string, region: string, faults: string[]): readonly string[] {
+  if (text.trim() === "") {
     faults.push(`${ENV.lanes} is not set; write the URLs of the API's queues, separated by commas`);
+    return [];
+  }
+  const urls = text.split(",").map((url) => url.trim());
   for (const [lane, url] of urls.entries()) {
-    if (!/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
-      faults.push(`${ENV.lanes} has no URL at place ${String(lane + 1)}; write the queue's URL as SQS gives it`);
-    }
+    const fault = queueUrlFault(url, region);
+    if (fault !== undefined) faults.push(`${ENV.lanes} ${fault.found} at place ${String(lane + 1)}; ${fault.fix}`);
   }
   if (new Set(urls).size < urls.length)
     faults.push(`${ENV.lanes} names a queue twice; give each lane a queue of its own`);
   return urls;
+}
+
+function queueUrlFault(url: string, region: string): { readonly found: string; readonly fix: string } | undefined {
+  const parsed = URL.parse(url);
+  if (parsed === null || !/^https?:$/.test(parsed.protocol) || parsed.pathname === "/") {
+    return { found: "has no URL of a queue", fix: "write the queue's URL as SQS gives it" };
+  }
+  const [, elsewhere = region] = AWS_QUEUE_HOST.exec(parsed.hostname) ?? [];
+  if (elsewhere === region || region === "") return undefined;
+  return { found: `has a queue of ${elsewhere}`, fix: `give lanes of AWS_REGION, ${region}` };
 }
 
 function logGroupOf(text: string, faults: string[]): string {

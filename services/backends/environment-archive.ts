@@ -5,6 +5,8 @@
  *     environments/<key>/request.tar.gz   what was asked for: the files that installing reads
  *     environments/<key>/<builder>-<n>    the folder, as one tar compressed with Zstandard, cut into parts
  *     environments/<key>/end.json         written last, put-if-absent: whose parts count, how many, which folder they hold
+ *
+ * Builders may race or die: only the parts that the end names are ever read, and whoever writes the end removes all others.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { access, mkdir, mkdtemp, rename, rm } from "node:fs/promises";
@@ -35,13 +37,17 @@ export interface EnvironmentPlace {
   readonly key: string;
 }
 
-const PART_BYTES = 64 * 1024 * 1024;
+/** Memory that a builder and a worker need for it, a few times over. */
+const PART_BYTES = 16 * 1024 * 1024;
 
 /** What a builder is asked for: the project's files, and which of them say what to install. */
 export interface EnvironmentRequest {
   readonly files: ProjectFiles;
   readonly dependencies: Dependencies;
 }
+
+/** What a stream says when the program at its other side has ended. */
+const BROKEN_PIPE = ["EPIPE", "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE"];
 
 /** Lies beside the project's files in a request. */
 const DEPENDENCIES_FILE = ".millrace-dependencies.json";
@@ -87,11 +93,27 @@ export async function packEnvironment(
       bytes += part.length;
     }
   });
-  await Promise.all([packed, succeeds(tar, "tar could not pack the environment")]);
+  await both(packed, succeeds(tar, "tar could not pack the environment"));
   const end: EnvironmentEnd = { format: 1, builder, parts, bytes, folder };
   const counts = await store.put(keys.environmentEnd(key), Buffer.from(JSON.stringify(end)));
-  if (counts) return;
+  if (counts) return removeOthers(place, builder);
   for (let part = 0; part < parts; part += 1) await store.delete(keys.environmentPart(key, builder, part));
+}
+
+/** Parts of builders that died, and of one that still packs: it will find the end written, and remove its later ones. */
+async function removeOthers({ store, api, key }: EnvironmentPlace, builder: string): Promise<void> {
+  const keys = apiKeys(api);
+  const parts = keys.environmentParts(key);
+  const kept = [keys.environmentRequest(key), keys.environmentEnd(key)];
+  let after: string | undefined;
+  do {
+    const page = await store.list(parts, after === undefined ? {} : { after });
+    for (const entry of page.entries) {
+      if (kept.includes(entry.key) || entry.key.startsWith(`${parts}${builder}-`)) continue;
+      await store.delete(entry.key);
+    }
+    after = page.next;
+  } while (after !== undefined);
 }
 
 /**
@@ -109,9 +131,11 @@ export async function unpackEnvironment(place: EnvironmentPlace, root: string): 
   await mkdir(environments, { recursive: true });
   const fresh = await mkdtemp(join(environments, ".unpack-"));
   try {
-    const tar = spawn("tar", ["--extract", "--file=-", "--directory", fresh], { stdio: ["pipe", "ignore", "inherit"] });
+    const tar = spawn("tar", ["--extract", "--no-same-owner", "--file=-", "--directory", fresh], {
+      stdio: ["pipe", "ignore", "inherit"],
+    });
     const unpacked = pipeline(partsOf(place, end), createZstdDecompress(), tar.stdin);
-    await Promise.all([unpacked, succeeds(tar, "tar could not unpack the environment")]);
+    await both(unpacked, succeeds(tar, "tar could not unpack the environment"));
     await rename(join(fresh, end.folder), join(environments, end.folder));
   } catch (error) {
     if (!(await isThere(python))) throw error; // else another process of this machine was faster
@@ -142,6 +166,15 @@ async function* inParts(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     bytes = 0;
   }
   if (bytes > 0) yield Buffer.concat(held, bytes);
+}
+
+/** Waits for both, whatever comes of the other, and throws what went wrong first: tar's own end, if the stream only broke. */
+async function both(stream: Promise<void>, tar: Promise<void>): Promise<void> {
+  const ends = await Promise.allSettled([stream, tar]);
+  const [broken, failed] = ends.map((end) => (end.status === "rejected" ? (end.reason as Error) : undefined));
+  const isEcho = broken !== undefined && "code" in broken && BROKEN_PIPE.includes(String(broken.code));
+  const cause = isEcho ? (failed ?? broken) : (broken ?? failed);
+  if (cause !== undefined) throw cause;
 }
 
 async function succeeds(child: ChildProcess, failure: string): Promise<void> {

@@ -4,15 +4,17 @@
  */
 import type { CoreV1Api, BatchV1Api, KubeConfig, V1Job, V1Pod, V1PodTemplateSpec } from "@kubernetes/client-node";
 import { apiKeys } from "../protocol/keys.ts";
+import { WORKER_EXIT } from "../protocol/exit-codes.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { Clock, Random } from "./clock.ts";
 import { environmentEnd, packRequest, type EnvironmentPlace } from "./environment-archive.ts";
-import { askingFiles, EnvironmentFailed, environmentKey } from "./environments.ts";
+import { askingFiles, EnvironmentFailed, environmentKey, refuseWhatDoesNotWork } from "./environments.ts";
 import type { Dependencies, Environments } from "./environments.ts";
 import { ApiCalls, apiClients, refusal, statusOf } from "./kubernetes/api-calls.ts";
 import { builderJob, builderJobName } from "./kubernetes/builder-job.ts";
 import { WORKER_CONTAINER } from "./kubernetes/generation-job.ts";
-import { podWaitingFor } from "./kubernetes/waiting-reasons.ts";
+import { ObjectEvents } from "./kubernetes/object-events.ts";
+import { podMissingFor, podWaitingFor } from "./kubernetes/waiting-reasons.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { ProjectFiles } from "./project-files.ts";
 
@@ -32,12 +34,24 @@ export interface JobEnvironmentsOptions {
 }
 
 const LOOK_MS = 1_000;
+/** How much longer than the Job's own deadline is waited for it: the API server may be away. */
+const PATIENCE_SECONDS = 120;
 
+/** A builder's Job as it was seen. */
+type Seen =
+  | { readonly kind: "absent" }
+  | { readonly kind: "complete"; readonly uid: string }
+  | { readonly kind: "failed"; readonly uid: string; readonly error: EnvironmentFailed }
+  /** Why it waits; empty while it works. */
+  | { readonly kind: "living"; readonly waits: string };
+
+/** Builders of one key share the Job: its name is made of the key, and whoever finds the environment made has it. */
 export class JobEnvironments implements Environments {
   readonly #options: JobEnvironmentsOptions;
   readonly #batch: BatchV1Api;
   readonly #core: CoreV1Api;
   readonly #calls: ApiCalls;
+  readonly #events: ObjectEvents;
 
   constructor(options: JobEnvironmentsOptions) {
     this.#options = options;
@@ -45,6 +59,7 @@ export class JobEnvironments implements Environments {
     this.#batch = batch;
     this.#core = core;
     this.#calls = new ApiCalls(options);
+    this.#events = new ObjectEvents(core, this.#calls, options.clock, options.namespace);
   }
 
   async build(
@@ -53,7 +68,9 @@ export class JobEnvironments implements Environments {
     progress: (sentence: string) => void,
     signal: AbortSignal = new AbortController().signal,
   ): Promise<string | null> {
-    if (Object.keys(askingFiles(files, dependencies)).length === 0) return null;
+    const asking = askingFiles(files, dependencies);
+    if (Object.keys(asking).length === 0) return null;
+    refuseWhatDoesNotWork(files, asking);
     const { store, api } = this.#options;
     const template = await this.#options.podTemplate();
     const image = template.spec?.containers.find(({ name }) => name === WORKER_CONTAINER)?.image ?? "";
@@ -63,39 +80,40 @@ export class JobEnvironments implements Environments {
     const place = { store, api, key };
     if ((await environmentEnd(place)) !== undefined) return key;
     await store.put(apiKeys(api).environmentRequest(key), await packRequest({ files, dependencies }));
-    const limit = AbortSignal.timeout(LIMITS.environmentSecondsMax * 1000);
     progress("making the environment in a Job of its own (once: it is kept for later uses)");
-    await this.#run(place, template, progress, AbortSignal.any([signal, limit]));
+    // What has ended stays for some minutes, for whoever wants to read its log.
+    await this.#run(place, builderJob(place, template, this.#options), progress, signal);
     return key;
   }
 
   async #run(
     place: EnvironmentPlace,
-    template: V1PodTemplateSpec,
+    body: V1Job,
     progress: (sentence: string) => void,
     signal: AbortSignal,
   ): Promise<void> {
     const { clock } = this.#options;
-    const name = builderJobName(place.key);
-    await this.#start(builderJob(place, template, this.#options));
-    let said = "";
-    for (;;) {
-      if ((await environmentEnd(place)) !== undefined) return this.#remove(name);
-      const { job, pod } = await this.#look(name);
-      const failed = job?.status?.conditions?.find(({ type, status }) => type === "Failed" && status === "True");
-      if (failed !== undefined) {
-        // It may have ended well for another try than the one that failed.
-        if ((await environmentEnd(place)) !== undefined) return this.#remove(name);
-        await this.#remove(name);
-        throw failureOf(pod, failed.message ?? failed.reason ?? "its Job failed");
+    const name = builderJobName(place);
+    const giveUpMs = clock.monotonicMs() + (LIMITS.environmentSecondsMax + PATIENCE_SECONDS) * 1000;
+    let [waits, said] = ["", ""];
+    for (let fresh = true; clock.monotonicMs() < giveUpMs; fresh = false) {
+      const seen = await this.#look(name);
+      // Asked after the look: what has ended may have made it in between.
+      if ((await environmentEnd(place)) !== undefined) return;
+      // One that failed before we came was of an earlier try; one that fails while we wait was ours as well.
+      if (seen.kind === "failed" && !fresh) throw seen.error;
+      if (seen.kind === "failed" || seen.kind === "complete") await this.#remove(name, seen.uid);
+      if (seen.kind !== "living") await this.#start(body);
+      const before = waits;
+      waits = seen.kind === "living" ? seen.waits : "";
+      if (waits !== "" && waits === before && waits !== said) {
+        progress(`the environment's builder waits: ${waits}`);
+        said = waits;
       }
-      const waits =
-        pod?.status?.phase === "Pending" ? `the environment's builder waits: ${podWaitingFor(pod, [])}` : "";
-      if (waits !== "" && waits !== said) progress(waits);
-      said = waits;
-      if (job === undefined) await this.#start(builderJob(place, template, this.#options)); // another replica removed it
       await clock.sleep(LOOK_MS, signal);
     }
+    const why = said === "" ? "" : `; its builder waited: ${said}`;
+    throw new EnvironmentFailed(`the environment was not made within ${HOURS}${why}`);
   }
 
   async #start(body: V1Job): Promise<void> {
@@ -104,42 +122,85 @@ export class JobEnvironments implements Environments {
       await this.#calls.ask("create", "jobs", () => this.#batch.createNamespacedJob({ namespace, body }));
     } catch (error) {
       if (statusOf(error) === 409) return; // another replica builds the same
+      if (isSilence(error)) return; // the next look tells
       throw new EnvironmentFailed(refusal("the environment's builder", error).message, "", error);
     }
   }
 
-  async #look(name: string): Promise<{ readonly job: V1Job | undefined; readonly pod: V1Pod | undefined }> {
+  async #look(name: string): Promise<Seen> {
     const { namespace } = this.#options;
-    const job = await this.#calls
-      .ask("get", "jobs", () => this.#batch.readNamespacedJob({ namespace, name }))
-      .catch((error: unknown) => {
-        if (statusOf(error) === 404) return undefined;
-        throw error;
-      });
-    const labelSelector = `job-name=${name}`;
-    const pods = await this.#calls.ask("list", "pods", () =>
-      this.#core.listNamespacedPod({ namespace, labelSelector }),
-    );
-    const newest = pods.items.sort((a, b) => ageOf(a) - ageOf(b)).at(-1);
-    return { job, pod: newest };
+    try {
+      const job = await this.#calls.ask("get", "jobs", () => this.#batch.readNamespacedJob({ namespace, name }));
+      // By the Job's uid: pods of one that had this name before it may still be there.
+      const labelSelector = `batch.kubernetes.io/controller-uid=${job.metadata?.uid ?? ""}`;
+      const list = () => this.#core.listNamespacedPod({ namespace, labelSelector });
+      const { items } = await this.#calls.ask("list", "pods", list);
+      return this.#seen(
+        job,
+        items.sort((a, b) => bornMs(a) - bornMs(b)),
+      );
+    } catch (error) {
+      if (statusOf(error) === 404) return { kind: "absent" };
+      // It builds on without us.
+      if (isSilence(error)) return { kind: "living", waits: error instanceof Error ? error.message : String(error) };
+      throw new EnvironmentFailed(refusal("the environment's builder", error).message, "", error);
+    }
   }
 
-  async #remove(name: string): Promise<void> {
+  #seen(job: V1Job, pods: readonly V1Pod[]): Seen {
+    const isSo = (condition: string) => {
+      return job.status?.conditions?.find(({ type, status }) => type === condition && status === "True");
+    };
+    if (job.metadata?.deletionTimestamp !== undefined) return { kind: "living", waits: "" };
+    const uid = job.metadata?.uid ?? "";
+    if (isSo("Complete") !== undefined) return { kind: "complete", uid };
+    const failed = isSo("Failed");
+    const pod = pods.at(-1);
+    if (failed !== undefined) {
+      return { kind: "failed", uid, error: failureOf(pod, failed.reason ?? "", failed.message ?? "its Job failed") };
+    }
+    if (pod === undefined) {
+      const events = this.#events.of(uid);
+      return { kind: "living", waits: podMissingFor(job, 0, job.status?.failed ?? 0, events) };
+    }
+    if (pod.status?.phase !== "Pending") return { kind: "living", waits: "" };
+    return { kind: "living", waits: podWaitingFor(pod, this.#events.of(pod.metadata?.uid ?? "")) };
+  }
+
+  /** This one and no other: another replica may have begun anew under its name. */
+  async #remove(name: string, uid: string): Promise<void> {
     const { namespace } = this.#options;
-    const request = { namespace, name, propagationPolicy: "Background" };
+    const request = { namespace, name, propagationPolicy: "Background", body: { preconditions: { uid } } };
     await this.#calls.ask("delete", "jobs", () => this.#batch.deleteNamespacedJob(request)).catch(() => undefined); // its time to live ends it
   }
 }
 
-/** The last words of the builder's container, which it left as its termination message. */
-function failureOf(pod: V1Pod | undefined, why: string): EnvironmentFailed {
-  const ended = pod?.status?.containerStatuses?.find(({ name }) => name === WORKER_CONTAINER)?.state?.terminated;
-  const [message = "", ...tail] = (ended?.message ?? "").split("\n");
-  if (message !== "") return new EnvironmentFailed(message, tail.join("\n"));
-  const how = ended?.reason === "OOMKilled" ? "its builder ran out of memory; raise compute.mem" : why;
-  return new EnvironmentFailed(`the environment could not be made: ${how}`);
+/** The API server did not answer; what it answered for good has a status. */
+function isSilence(error: unknown): boolean {
+  return statusOf(error) === undefined;
 }
 
-function ageOf(pod: V1Pod): number {
+const HOURS = `${String(LIMITS.environmentSecondsMax)} s`;
+
+/** What its container said last, if it said what cannot be installed; else what became of it. */
+function failureOf(pod: V1Pod | undefined, reason: string, words: string): EnvironmentFailed {
+  const ended = pod?.status?.containerStatuses?.find(({ name }) => name === WORKER_CONTAINER)?.state?.terminated;
+  const said = ended?.message ?? "";
+  if (ended?.exitCode === WORKER_EXIT.buildFailed && said !== "") {
+    const [message = "", ...tail] = said.split("\n");
+    return new EnvironmentFailed(message, tail.join("\n"));
+  }
+  if (ended?.reason === "OOMKilled") {
+    return new EnvironmentFailed(
+      "the environment's builder ran out of memory; raise compute.mem, or the pod template's",
+    );
+  }
+  const late = `it took longer than ${HOURS}; ask for less, or bake it into the worker's image`;
+  const exit = ended === undefined ? words : `its builder ended with exit code ${String(ended.exitCode)}`;
+  const how = reason === "DeadlineExceeded" ? late : exit;
+  return new EnvironmentFailed(`the environment could not be made: ${how}`, said);
+}
+
+function bornMs(pod: V1Pod): number {
   return pod.metadata?.creationTimestamp?.getTime() ?? 0;
 }

@@ -62,6 +62,19 @@ export function meaningfulLines(files: ProjectFiles, path: string): string[] {
   return text.split(/\r?\n/).filter((line) => line.trim() !== "" && !line.trim().startsWith("#"));
 }
 
+/** What no builder here can do, told before any begins. Throws `EnvironmentFailed`. */
+export function refuseWhatDoesNotWork(files: ProjectFiles, asking: Partial<Dependencies>): void {
+  if (asking.conda !== undefined) {
+    const fix = "put what PyPI has into requirements.txt, and leave the file out with a .millraceignore";
+    throw new EnvironmentFailed(`${asking.conda}: conda packages are not installed here; ${fix}.`);
+  }
+  const lines = asking.pip === undefined ? [] : meaningfulLines(files, asking.pip);
+  const editable = lines.find((line) => /^\s*(-e|--editable)\b(?!.*\w+\+\w+:)/.test(line));
+  if (editable === undefined) return;
+  const fix = "an environment is kept without the project's folder; write the path alone";
+  throw new EnvironmentFailed(`${asking.pip ?? ""}: found ${JSON.stringify(editable.trim())}; ${fix}.`);
+}
+
 /** The key of the environment that these files ask for; null when they ask for nothing. */
 export function environmentKey(files: ProjectFiles, dependencies: Dependencies, python: PythonFacts): string | null {
   const asking = askingFiles(files, dependencies);

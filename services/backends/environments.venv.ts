@@ -12,7 +12,13 @@ import { LIMITS } from "../protocol/limits.ts";
 import { giveUpTurn, takeTurn } from "./build-turn.ts";
 import type { Clock } from "./clock.ts";
 import { runCommand } from "./command-lines.ts";
-import { EnvironmentFailed, askingFiles, environmentKey, meaningfulLines } from "./environments.ts";
+import {
+  EnvironmentFailed,
+  askingFiles,
+  environmentKey,
+  meaningfulLines,
+  refuseWhatDoesNotWork,
+} from "./environments.ts";
 import type { Dependencies, Environments, PythonFacts } from "./environments.ts";
 import { PipOutput } from "./pip-output.ts";
 import { writeFiles } from "./project-archive.ts";
@@ -160,16 +166,4 @@ async function removeLeftovers(home: string): Promise<void> {
     // An installer that still writes can make this fail; the folder is only in the way of the disk, not of us.
     await rm(join(home, name), { recursive: true, force: true }).catch(() => undefined);
   }
-}
-
-function refuseWhatDoesNotWork(files: ProjectFiles, asking: Partial<Dependencies>): void {
-  if (asking.conda !== undefined) {
-    const fix = "put what PyPI has into requirements.txt, and leave the file out with a .millraceignore";
-    throw new EnvironmentFailed(`${asking.conda}: conda packages are not installed here; ${fix}.`);
-  }
-  const lines = asking.pip === undefined ? [] : meaningfulLines(files, asking.pip);
-  const editable = lines.find((line) => /^\s*(-e|--editable)\b(?!.*\w+\+\w+:)/.test(line));
-  if (editable === undefined) return;
-  const fix = "an environment is kept without the project's folder; write the path alone";
-  throw new EnvironmentFailed(`${asking.pip ?? ""}: found ${JSON.stringify(editable.trim())}; ${fix}.`);
 }

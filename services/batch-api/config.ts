@@ -21,15 +21,17 @@ export interface ServiceConfig extends CloudConfig {
 const PORT = { default: 8877, min: 1, max: 65_535 } as const;
 const HEALTH_PORT = { ...PORT, default: 8878 } as const;
 
+const NAMESPACE_CHARACTERS_MAX = 63;
+
 /** Throws `Misconfigured`, with every fault. */
 export function readServiceConfig(environment: Environment): ServiceConfig {
   const faults: string[] = [];
   const config = {
     ...readCloudConfig(environment, faults),
     api: apiOf(environment[ENV.api] ?? "", faults),
-    namespace: nameOf(environment, ENV.namespace, "the namespace of the API's workers", faults),
+    namespace: namespaceOf(environment, faults),
     podTemplate: nameOf(environment, ENV.podTemplate, "the name of the API's PodTemplate", faults),
-    builderServiceAccount: environment[ENV.builderServiceAccount],
+    builderServiceAccount: builderAccountOf(environment, faults),
     port: integerOf(environment, ENV.port, PORT, faults),
     healthPort: integerOf(environment, ENV.healthPort, HEALTH_PORT, faults),
   };
@@ -46,6 +48,18 @@ function apiOf(api: string, faults: string[]): string {
   else if (fault !== undefined) faults.push(`${ENV.api} is ${fault.found}; ${fault.fix}`);
   else if (isReservedApiName(api)) faults.push(`${ENV.api} is a word of the service's own addresses; choose another`);
   return api;
+}
+
+function namespaceOf(environment: Environment, faults: string[]): string {
+  const namespace = nameOf(environment, ENV.namespace, "the namespace of the API's workers", faults);
+  if (namespace.length <= NAMESPACE_CHARACTERS_MAX && !namespace.includes(".")) return namespace;
+  faults.push(`${ENV.namespace} is no namespace: those have no dots and at most 63 characters; write the workers' own`);
+  return namespace;
+}
+
+function builderAccountOf(environment: Environment, faults: string[]): string | undefined {
+  if ((environment[ENV.builderServiceAccount] ?? "") === "") return undefined;
+  return nameOf(environment, ENV.builderServiceAccount, "the service account of builders, or leave it out", faults);
 }
 
 /** A name of a Kubernetes object: a DNS label or several joined by dots. */

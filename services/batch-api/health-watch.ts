@@ -10,6 +10,8 @@ interface HealthLog {
 }
 
 const EVERY_MS = 10_000;
+/** What says nothing for so long counts as not working, however long its own tries go on. */
+const SILENCE_MS = 20_000;
 
 /** Knows what the service needs and does not get; a fault is logged when it comes and when it goes. */
 export class HealthWatch {
@@ -28,31 +30,39 @@ export class HealthWatch {
   readonly readiness = (): Readiness => {
     if (!this.#asked) return { kind: "starting", why: "it asks the store, the queues and the cluster." };
     if (this.#faults.size === 0) return { kind: "ready" };
-    return { kind: "unwell", why: [...this.#faults.values()].join(" ") };
+    return { kind: "unwell", why: [...this.#faults.values()].map((fault) => fault.replace(/\.?$/, ".")).join(" ") };
   };
 
   /** Until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     for (;;) {
-      await this.look();
+      await this.look(signal);
       await this.#clock.sleep(EVERY_MS, signal);
     }
   }
 
   /** Asks everything once. */
-  async look(): Promise<void> {
-    await Promise.all(Object.entries(this.#checks).map(([name, check]) => this.#ask(name, check)));
+  async look(signal: AbortSignal = new AbortController().signal): Promise<void> {
+    await Promise.all(Object.entries(this.#checks).map(([name, check]) => this.#ask(name, check, signal)));
+    signal.throwIfAborted();
     this.#asked = true;
   }
 
-  async #ask(name: string, check: () => Promise<unknown>): Promise<void> {
+  async #ask(name: string, check: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
+    const answered = new AbortController();
+    const silence = this.#clock.sleep(SILENCE_MS, AbortSignal.any([signal, answered.signal])).then(() => {
+      throw new Error(`no answer within ${String(SILENCE_MS / 1000)} s; look at its network and its load`);
+    });
     try {
-      await check();
+      await Promise.race([check(), silence]);
       if (this.#faults.delete(name)) this.#log.info(`${name} answers again`);
     } catch (error) {
+      if (signal.aborted) return;
       const sentence = `${name}: ${error instanceof Error ? error.message : String(error)}`;
       if (this.#faults.get(name) !== sentence) this.#log.warn(sentence);
       this.#faults.set(name, sentence);
+    } finally {
+      answered.abort();
     }
   }
 }

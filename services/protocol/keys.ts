@@ -14,6 +14,7 @@ export function apiKeys(api: string) {
     project: (sha256: string) => `${root}projects/${sha256}.tar.gz`,
     /** Objects of an environment that a builder made: what it was asked for, its parts, and last its end. */
     environmentRequest: (environment: string) => `${root}environments/${environment}/request.tar.gz`,
+    environmentParts: (environment: string) => `${root}environments/${environment}/`,
     environmentPart: (environment: string, builder: string, part: number) =>
       `${root}environments/${environment}/${builder}-${numbered(part)}`,
     environmentEnd: (environment: string) => `${root}environments/${environment}/end.json`,

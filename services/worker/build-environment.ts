@@ -9,10 +9,12 @@ import { S3Store } from "../backends/object-store.s3.ts";
 import { s3AccessFrom } from "../backends/s3/s3-requests.ts";
 import { ENV, Misconfigured } from "../protocol/environment.ts";
 import { WORKER_EXIT } from "../protocol/exit-codes.ts";
+import { inheritedEnvironment } from "./inherited-environment.ts";
 
-/** Kubernetes shows what stands there as the end of the container; it keeps 4,096 bytes. */
+/** Kubernetes shows what stands there as the end of the container; of more than so many bytes it keeps the end alone. */
 const TERMINATION_LOG = "/dev/termination-log";
-const LAST_WORDS_CHARACTERS_MAX = 3_500;
+const TERMINATION_BYTES_MAX = 4_096;
+const SENTENCE_BYTES_MAX = 1_000;
 
 /** Builds the environment that `MILLRACE_BUILD_ENVIRONMENT` names; answers the process's exit code. Throws `Misconfigured`. */
 export async function buildEnvironment(environment: Environment): Promise<number> {
@@ -24,7 +26,7 @@ export async function buildEnvironment(environment: Environment): Promise<number
   if ((await environmentEnd(place)) !== undefined) return WORKER_EXIT.done;
   const { files, dependencies } = await readRequest(place);
   const python = environment[ENV.python] ?? "python3";
-  const builder = new VenvEnvironments({ root, python, env: environment, clock: realClock });
+  const builder = new VenvEnvironments({ root, python, env: inheritedEnvironment(environment), clock: realClock });
   try {
     const folder = await builder.build(files, dependencies, say);
     if (folder === null) throw new EnvironmentFailed("the files ask for nothing to be installed");
@@ -33,7 +35,8 @@ export async function buildEnvironment(environment: Environment): Promise<number
     return WORKER_EXIT.done;
   } catch (error) {
     if (!(error instanceof EnvironmentFailed)) throw error;
-    lastWords(`${error.message}\n${error.outputTail}`);
+    process.stderr.write(`${error.message}\n${error.outputTail}\n`);
+    leaveWords(lastWords(error));
     return WORKER_EXIT.buildFailed;
   }
 }
@@ -51,11 +54,23 @@ function readConfig(environment: Environment) {
   return { ...own, bucket, region };
 }
 
-function lastWords(text: string): void {
-  process.stderr.write(`${text}\n`);
+/** The sentence, then the last lines of what the installer said, as many bytes as there is room for. */
+export function lastWords({ message, outputTail }: EnvironmentFailed): string {
+  const sentence = Buffer.from(message).subarray(0, SENTENCE_BYTES_MAX);
+  const room = TERMINATION_BYTES_MAX - SENTENCE_BYTES_MAX - 1;
+  const tail = Buffer.from(outputTail).subarray(-room);
+  return `${wholeCharacters(sentence)}\n${wholeCharacters(tail)}`;
+}
+
+/** Without what a cut through a character leaves at either end. */
+function wholeCharacters(bytes: Buffer): string {
+  return bytes.toString("utf8").replaceAll("\uFFFD", "");
+}
+
+function leaveWords(words: string): void {
   try {
-    writeFileSync(TERMINATION_LOG, text.slice(0, LAST_WORDS_CHARACTERS_MAX));
+    writeFileSync(TERMINATION_LOG, words, { flag: "r+" });
   } catch {
-    // outside a pod there is no such file; stderr has it all
+    // only pods have this file; stderr has it all
   }
 }

@@ -9,6 +9,7 @@ import type { WorkerConfig } from "./config.ts";
 import type { StartHandler } from "./context.ts";
 import { HandlerStartFailed } from "./handlers/handler.ts";
 import { startPythonHandler, type PythonHandler } from "./handlers/handler.python.ts";
+import { inheritedEnvironment } from "./inherited-environment.ts";
 import { handlerInit, type JobFiles } from "./job-files.ts";
 import type { LogLines } from "./log-lines.ts";
 
@@ -84,7 +85,11 @@ class PythonHandlers {
       python,
       hostPath: HOST_PATH,
       // the mark by which whoever survives us finds what a handler forked into a group of its own
-      env: { ...handlerEnvironment(this.#environment, version.spec.env), [ENV.incarnation]: this.#config.incarnation },
+      env: {
+        ...inheritedEnvironment(this.#environment),
+        ...version.spec.env,
+        [ENV.incarnation]: this.#config.incarnation,
+      },
       processIndex,
       output: outputTo(this.#lines, this.#files),
       clock: realClock,
@@ -103,13 +108,4 @@ class PythonHandlers {
   #writeFile(): void {
     this.#backends.noteHandlers([...this.#living].flatMap(({ pid }) => pid ?? []));
   }
-}
-
-/** The handler inherits what a program needs to run here, and the API's own variables; not ours. */
-function handlerEnvironment(environment: Environment, own: Readonly<Record<string, string>>): Record<string, string> {
-  const inherited: Record<string, string> = {};
-  for (const [name, value] of Object.entries(environment)) {
-    if (value !== undefined && !name.startsWith("MILLRACE_") && !name.startsWith("NODE_")) inherited[name] = value;
-  }
-  return { ...inherited, ...own };
 }

@@ -1,70 +1,98 @@
-import type { V1Job, V1PodTemplateSpec, V1ResourceRequirements } from "@kubernetes/client-node";
+import { createHash } from "node:crypto";
+import type { V1Container, V1Job, V1PodSpec, V1PodTemplateSpec, V1ResourceRequirements } from "@kubernetes/client-node";
 import { ENV } from "../../protocol/environment.ts";
 import { WORKER_EXIT } from "../../protocol/exit-codes.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import type { EnvironmentPlace } from "../environment-archive.ts";
-import { LABEL, WORKER_CONTAINER } from "./generation-job.ts";
+import { CONTROLLER_LABELS, LABEL, WORKER_CONTAINER } from "./generation-job.ts";
+import { PodTemplateUnfit } from "./worker-pods.ts";
 
-/** A key is 32 hex digits. */
-export function builderJobName(key: string): string {
-  return `environment-${key}`;
-}
-
+/** Annotation: the environment that a builder makes. */
+const ENVIRONMENT_ANNOTATION = "millrace/environment";
+const NAME_DIGITS = 32;
 const TRIES = 3;
 const FINISHED_TTL_SECONDS = 600;
 
+/** Two APIs of one namespace may want the same and keep it apart, and both names together are too long for a Job's. */
+export function builderJobName({ api, key }: Pick<EnvironmentPlace, "api" | "key">): string {
+  const digest = createHash("sha256").update(`${api}/${key}`).digest("hex");
+  return `environment-${digest.slice(0, NAME_DIGITS)}`;
+}
+
 /**
  * The Job that builds one environment: the worker's container alone, in the worker's image, without its accelerators. What it
- * says last is its termination message. Try again comes from Kubernetes: a node may be taken away.
+ * says last is its termination message. Another try comes from Kubernetes, because a node may be taken away; what cannot be
+ * installed, or is told wrongly, would fail the next time too. Throws `PodTemplateUnfit`.
  */
 export function builderJob(
-  { api, key }: EnvironmentPlace,
-  template: V1PodTemplateSpec,
+  place: Pick<EnvironmentPlace, "api" | "key">,
+  { metadata, spec }: V1PodTemplateSpec,
   options: { readonly workerEnvironment: Readonly<Record<string, string>>; readonly serviceAccount?: string },
 ): V1Job {
-  const { initContainers: _sidecars, ...spec } = template.spec ?? { containers: [] };
-  const worker = spec.containers.find(({ name }) => name === WORKER_CONTAINER);
-  if (worker === undefined) throw new Error('the pod template has no container named "worker"; name one so');
-  const { readinessProbe: _ready, livenessProbe: _live, startupProbe: _start, resources, ...container } = worker;
-  const values = { ...options.workerEnvironment, [ENV.api]: api, [ENV.buildEnvironment]: key };
-  const own = (worker.env ?? []).filter(({ name }) => !(name in values));
+  const worker = spec?.containers.find(({ name }) => name === WORKER_CONTAINER);
+  if (spec === undefined || worker === undefined) {
+    throw new PodTemplateUnfit(`the pod template has no container named "${WORKER_CONTAINER}"; name the worker's so`);
+  }
+  const { api, key } = place;
   const labels = { [LABEL.managedBy]: "millrace", [LABEL.api]: api };
-  const account = options.serviceAccount ?? spec.serviceAccountName;
+  const annotations = { [ENVIRONMENT_ANNOTATION]: key };
+  const own = Object.entries(metadata?.labels ?? {}).filter(([label]) => !CONTROLLER_LABELS.test(label));
+  const values = { ...options.workerEnvironment, [ENV.api]: api, [ENV.buildEnvironment]: key };
   return {
     apiVersion: "batch/v1",
     kind: "Job",
-    metadata: { name: builderJobName(key), labels },
+    metadata: { name: builderJobName(place), labels, annotations },
     spec: {
       backoffLimit: TRIES - 1,
       activeDeadlineSeconds: LIMITS.environmentSecondsMax,
       ttlSecondsAfterFinished: FINISHED_TTL_SECONDS,
-      // What cannot be installed cannot be installed the next time either.
       podFailurePolicy: {
         rules: [
           { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget", status: "True" }] },
           {
             action: "FailJob",
-            onExitCodes: { containerName: WORKER_CONTAINER, operator: "In", values: [WORKER_EXIT.buildFailed] },
+            onExitCodes: {
+              containerName: WORKER_CONTAINER,
+              operator: "In",
+              values: [WORKER_EXIT.misconfigured, WORKER_EXIT.buildFailed],
+            },
           },
         ],
       },
       template: {
-        metadata: { labels },
-        spec: {
-          ...spec,
-          restartPolicy: "Never",
-          ...(account === undefined ? {} : { serviceAccountName: account }),
-          containers: [
-            {
-              ...container,
-              ...(resources === undefined ? {} : { resources: withoutDevices(resources) }),
-              terminationMessagePolicy: "FallbackToLogsOnError",
-              env: [...Object.entries(values).map(([name, value]) => ({ name, value })), ...own],
-            },
-          ],
+        metadata: {
+          labels: { ...Object.fromEntries(own), ...labels },
+          annotations: { ...metadata?.annotations, ...annotations },
         },
+        spec: builderPod(spec, builderContainer(worker, values), options.serviceAccount ?? spec.serviceAccountName),
       },
     },
+  };
+}
+
+/** Where the worker would stand, without what only stands beside it. */
+function builderPod(spec: V1PodSpec, container: V1Container, serviceAccountName: string | undefined): V1PodSpec {
+  const { initContainers: _sidecars, resourceClaims: _devices, serviceAccount: _formerName, ...pod } = spec;
+  return {
+    ...pod,
+    restartPolicy: "Never",
+    ...(serviceAccountName === undefined ? {} : { serviceAccountName }),
+    containers: [container],
+  };
+}
+
+/** Ours come first, so that the template's own variables may refer to them. */
+function builderContainer(worker: V1Container, values: Readonly<Record<string, string>>): V1Container {
+  const { readinessProbe: _ready, livenessProbe: _live, startupProbe: _start, ...unprobed } = worker;
+  const { lifecycle: _hooks, ports: _ports, resources, env = [], ...container } = unprobed;
+  return {
+    ...container,
+    ...(resources === undefined ? {} : { resources: withoutDevices(resources) }),
+    terminationMessagePolicy: "FallbackToLogsOnError",
+    env: [
+      ...Object.entries(values).map(([name, value]) => ({ name, value })),
+      ...env.filter(({ name }) => !(name in values)),
+    ],
   };
 }
 

@@ -36,7 +36,7 @@ export const FINISHED_TTL_SECONDS = 3600;
 /** Where a template does not say: inside the two minutes that AWS gives a Spot instance. */
 const GRACE_SECONDS = 100;
 /** What the Job controller writes itself, and refuses from others. */
-const CONTROLLER_LABELS =
+export const CONTROLLER_LABELS =
   /^((batch\.kubernetes\.io\/)?(controller-uid|job-name)|batch\.kubernetes\.io\/job-completion-index)$/;
 /** Set by the Job controller unless a container has it already. */
 const INDEX_VARIABLE = "JOB_COMPLETION_INDEX";

@@ -91,9 +91,9 @@ export class Apis implements ApiService {
     const files = await readProject(archive);
     const spec = readSpec(files, api, progress);
     if (!this.#handlerKinds.includes(spec.handler.kind)) throw new Problem("project_spec_invalid", "", [KIND_REFUSED]);
+    const podTemplate = await this.#podTemplate?.(spec); // refuses at once, an environment after minutes
     const environment = await this.#buildEnvironment(files, spec, progress);
     const project = sha256Hex(archive);
-    const podTemplate = await this.#podTemplate?.(spec);
     const version = versionName(spec, project, environment, podTemplate);
     const keys = apiKeys(api);
     await this.#store.put(keys.project(project), archive);
@@ -110,6 +110,7 @@ export class Apis implements ApiService {
 
   /** Lane records stay: an epoch that began anew at 1 would meet messages of the old ones. */
   async remove(api: string): Promise<void> {
+    if (this.#isOther(api)) throw noSuchApi(api);
     const keys = apiKeys(api);
     const keep = (key: string) => key.startsWith(keys.lanes);
     const left = await this.#firstKey(keys.root, keep);
@@ -122,8 +123,13 @@ export class Apis implements ApiService {
     for (const prefix of [keys.active, keys.ended, keys.jobs, keys.root]) await this.#deleteAll(prefix, keep);
   }
 
+  /** Rights of this service may well reach further than its API: others are none of its business. */
+  #isOther(api: string): boolean {
+    return this.#only !== undefined && api !== this.#only;
+  }
+
   #refuseOthers(api: string): void {
-    if (this.#only === undefined || api === this.#only) return;
+    if (!this.#isOther(api)) return;
     const detail = `This service stands for API ${JSON.stringify(this.#only)} alone; deploy to that name, or to another service.`;
     throw new Problem("not_allowed", detail);
   }
@@ -145,7 +151,7 @@ export class Apis implements ApiService {
   }
 
   async #find(api: string): Promise<ApiView | undefined> {
-    if (apiNameFault(api) !== undefined) return undefined;
+    if (apiNameFault(api) !== undefined || this.#isOther(api)) return undefined;
     const current = await this.#readCurrent(api);
     if (current === undefined) return undefined;
     const versions = await this.#versions(api);
