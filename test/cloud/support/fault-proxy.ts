@@ -25,6 +25,8 @@ type Entries = Readonly<Record<string, unknown>>[];
 
 export class FaultProxy {
   readonly rules: FaultRules;
+  /** Hears of each request as it came, whatever becomes of it: for counters. */
+  onRequest: ((request: ProxiedRequest) => void) | undefined;
   readonly #target: URL;
   readonly #server = createServer((request, response) => void this.#serve(request, response));
   readonly #sockets = new Set<Socket>();
@@ -105,6 +107,7 @@ export class FaultProxy {
         rawHeaders: incoming.rawHeaders,
         body,
       };
+      this.onRequest?.(request);
       const rule = this.rules.next(request);
       if (rule === undefined) send(response, await this.#forward(request));
       else await this.#harm(rule, request, response);
