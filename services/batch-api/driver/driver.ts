@@ -73,6 +73,7 @@ export class Driver {
       if (signal.aborted) await this.#handOver([work, ...loops]);
       if (!(error instanceof LaneGone)) throw error;
       over.abort();
+      await Promise.allSettled([work, ...loops]); // a look that is under way must not end a job that waits for another lane
       await this.#leaveLane(job, error);
       return;
     } finally {
@@ -157,6 +158,7 @@ export class Driver {
       signal.throwIfAborted();
       try {
         cause ??= await tick(job);
+        signal.throwIfAborted();
         job.rate.note(job.ledgers.fold.counts.itemsSucceeded + job.ledgers.fold.counts.itemsFailed);
         if (cause !== undefined) {
           await this.#end(job, cause, signal);

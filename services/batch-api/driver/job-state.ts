@@ -55,10 +55,11 @@ export class JobState {
     }
   }
 
-  /** Two replicas may have granted the same job two lanes; who comes second gives way. */
+  /** Two replicas may have granted the same job two lanes; who comes second gives way, though the first may have left its lane since. */
   async livesElsewhere(): Promise<boolean> {
     const named = this.#stored.state.lane;
     if (named === null || named.lane === this.#owner.lane) return false;
+    if (named.epoch >= this.#owner.epoch) return true;
     const other = await readLane(this.#store, this.#api, named.lane);
     return other?.record.job === this.#job && other.record.epoch === named.epoch;
   }
@@ -74,9 +75,9 @@ export class JobState {
     if (this.#isOurs) return;
     const { state, lane } = this.#stored.state;
     if (isFinal(state)) throw new Deposed(`job ${this.#job} is final already: ${state}`);
-    // A lane's terms rise through all of its epochs.
-    if (lane?.lane === this.#owner.lane && lane.term > this.#owner.term) {
-      throw new Deposed(`job ${this.#job} has a newer driver`);
-    }
+    // A job's epochs rise with each of its lanes, a lane's terms through all of its epochs.
+    const isOlder =
+      lane?.lane === this.#owner.lane ? lane.term > this.#owner.term : (lane?.epoch ?? 0) >= this.#owner.epoch;
+    if (isOlder) throw new Deposed(`job ${this.#job} has a newer driver`);
   }
 }

@@ -114,11 +114,32 @@ describe("a driver's hand on its job's state", () => {
   it("takes the state over from a lane that names the job no more", async () => {
     const world = new WatchedWorld();
     await putLane(world, 0, { epoch: 2, term: 5, job: "another", owner: "a" });
-    const ours = await stateOf(world, 1, 1, 1);
+    const ours = await stateOf(world, 1, 2, 5);
     await (await stateOf(world, 0, 1, 4)).write(() => ({ state: "running" }));
 
     const record = await ours.write(() => ({ message: "mine" }));
 
-    expect(record).toMatchObject({ lane: { lane: 1, epoch: 1, term: 1 }, message: "mine" });
+    expect(record).toMatchObject({ lane: { lane: 1, epoch: 2, term: 5 }, message: "mine" });
+  });
+
+  it("gives way to a later lane of the job, also when that one has left it since", async () => {
+    const world = new WatchedWorld();
+    await putLane(world, 1, { epoch: 2, term: 5, job: null, owner: "" });
+    const older = await stateOf(world, 0, 1, 4);
+    await older.write(() => ({ state: "running" }));
+    await (await stateOf(world, 1, 2, 5)).write(() => ({ state: "pending" }));
+
+    await expect(older.write(() => ({ sent_through: 1 }))).rejects.toThrow(Deposed);
+    expect((await stateOf(world, 0, 1, 4)).record.lane).toEqual({ lane: 1, epoch: 2, term: 5 });
+  });
+
+  it("gives way to another lane of the same epoch that has left the job since", async () => {
+    const world = new WatchedWorld();
+    await putLane(world, 0, { epoch: 2, term: 3, job: null, owner: "" });
+    await (await stateOf(world, 0, 2, 3)).write(() => ({ state: "pending" }));
+    const ours = await stateOf(world, 1, 2, 9);
+
+    expect(await ours.livesElsewhere()).toBe(true);
+    await expect(ours.write(() => ({ state: "running" }))).rejects.toThrow(Deposed);
   });
 });

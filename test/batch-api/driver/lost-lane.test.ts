@@ -2,10 +2,12 @@ import { describe, expect, it } from "vitest";
 import { Replica } from "../../../services/batch-api/driver/replica.ts";
 import { LaneGone } from "../../../services/backends/batch-queue.ts";
 import { PoolRefused } from "../../../services/backends/worker-pool.ts";
-import { apiKeys } from "../../../services/protocol/keys.ts";
+import { apiKeys, jobKeys } from "../../../services/protocol/keys.ts";
 import type { LaneRecord } from "../../../services/protocol/lanes.ts";
 import { aRunningJob, JOB } from "../../support/a-job.ts";
 import { DriverBench } from "../../support/a-driver.ts";
+
+const KEYS = jobKeys(JOB.api, JOB.job);
 
 async function laneRecord(bench: DriverBench, lane: number): Promise<LaneRecord> {
   const found = await bench.world.memory.read(apiKeys(JOB.api).lane(lane));
@@ -31,6 +33,22 @@ describe("a lane that is gone", () => {
     expect(await bench.state()).toMatchObject({ state: "pending", message: "lane 0 has no queue" });
     expect(bench.pool.asked.at(-1)).toBe(`stop ${JOB.job} 1`);
     expect(await laneRecord(bench, 0)).toMatchObject({ job: null, owner: "", stop: true });
+  });
+
+  it("is left only when a look that was under way is through, and that look ends nothing any more", async () => {
+    const bench = await aJobOnALostLane();
+    let endLook: () => void = () => undefined;
+    bench.pool.workers = () => new Promise((resolve) => (endLook = () => resolve([])));
+    const over = bench.drive(600);
+    for (let at = 0; at < 30; at += 1) await bench.world.clock.advance(1000);
+    await bench.world.memory.put(KEYS.stop, Buffer.from("{}"));
+
+    endLook();
+
+    expect(await over).toBeUndefined();
+    for (let at = 0; at < 10; at += 1) await bench.world.clock.advance(1000);
+    expect(await bench.state()).toMatchObject({ state: "pending", cause: null });
+    expect(await bench.world.memory.size(KEYS.cut)).toBeUndefined();
   });
 
   it("is passed over for one that answers, in an epoch and a term that the job never had", async () => {
