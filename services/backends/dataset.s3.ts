@@ -128,7 +128,7 @@ const FAULTS = {
   refused: "changed",
   range: "changed",
   denied: "denied",
-  credentials: "denied",
+  credentials: "unreachable", // new ones may come
   credentials_wrong: "denied",
   archived: "archived",
   wrong_region: "unreachable",

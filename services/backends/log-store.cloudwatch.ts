@@ -12,6 +12,7 @@ import type { LogBudget } from "./cloudwatch/waiting-lines.ts";
 import { LOG_LINES_DEFAULT } from "./log-merge.ts";
 import type { LogLine, LogPage, LogQuery, LogStore } from "./log-store.ts";
 import { isSegment } from "./object-key.ts";
+import { Unwell } from "./unwell.ts";
 import { jobStartedAt } from "../protocol/ids.ts";
 
 export interface CloudWatchLogStoreOptions extends LogCallsOptions {
@@ -234,7 +235,7 @@ export class CloudWatchLogStore implements LogStore {
           const { group } = this.#calls;
           const sentence =
             sentenceOf(fault, error, group, operation) ?? `log group ${group} is throttled: ask again later`;
-          throw new Error(sentence, { cause: error });
+          throw new Unwell(sentence, { cause: error });
         }
         if (fault === "credentials") await this.#calls.renewCredentials().catch(() => undefined); // asked again with the next call
         const longest = Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_LAST_MS);

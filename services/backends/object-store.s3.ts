@@ -1,6 +1,7 @@
 import { realClock, realRandom } from "./clock.real.ts";
 import type { Clock, Random } from "./clock.ts";
 import { checkKey, checkPrefix } from "./object-key.ts";
+import { StoreUnwell } from "./object-store.ts";
 import type { ByteRange, ListPage, ObjectStore, RecordValue, StoredObject } from "./object-store.ts";
 import { kindOf, writeIdOf, writeOnce, type StoredKind, type WriteEnd } from "./s3/conditional-write.ts";
 import { PIECE_BYTES, readPiece, readPieces, ReadWindow } from "./s3/ranged-read.ts";
@@ -33,7 +34,7 @@ export interface S3StoreOptions {
 }
 
 /** S3 refused, or did not answer for as long as its budget lasts. The sentence names the object, what was found and the fix. */
-export class S3StoreError extends Error {
+export class S3StoreError extends StoreUnwell {
   override readonly name = "S3StoreError";
   readonly kind: S3FailureKind;
 

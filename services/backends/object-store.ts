@@ -1,3 +1,5 @@
+import { Unwell } from "./unwell.ts";
+
 /**
  * The seam under all durable state: S3 in the cloud, a folder on a laptop.
  *
@@ -100,6 +102,11 @@ export interface ObjectStore {
 /** Somebody else wrote to a log that this process believed to be its only writer. The process must stop writing. */
 export class AppendConflict extends Error {
   override readonly name = "AppendConflict";
+}
+
+/** The store refuses, or does not answer; it may again, so whoever has work to do tries on. */
+export class StoreUnwell extends Unwell {
+  override readonly name: string = "StoreUnwell";
 }
 
 /** The store cannot take more (ENOSPC, quota) or broke (EIO). After it the process stops; a retry could lie. */

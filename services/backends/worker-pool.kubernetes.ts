@@ -5,6 +5,7 @@ import {
   apiClients,
   refusal,
   statusOf,
+  unwell,
   type ApiClients,
   type RequestListener,
 } from "./kubernetes/api-calls.ts";
@@ -45,7 +46,7 @@ export interface KubernetesPoolOptions {
  * object itself says so (its container has terminated, its phase is final) or when the object is gone for certain; a pod whose
  * node does not answer is `lost` and still counts as running. When the API server does not answer, `workers` throws.
  *
- * Needs, in its namespace: jobs create, get, list, watch, patch, delete; pods get, list, watch; events list.
+ * Needs, in its namespace: jobs create, get, list, watch, patch, delete; pods list, watch; events list.
  * `close` ends its watches and leaves the Jobs alone: they outlive the service.
  */
 export class KubernetesPool implements WorkerPool {
@@ -95,14 +96,15 @@ export class KubernetesPool implements WorkerPool {
       return name?.job === job && name.epoch === epoch;
     };
     // Jobs first: a pod of a Job that came between the two is told without its Job, never an index without its pod.
-    const jobs = (await this.#jobs.fresh()).filter(isOurs);
-    const pods = (await this.#pods.fresh()).filter(isOurs);
-    return this.#explained(generationFacts(jobs, pods, this.#ended.of(job, epoch)));
+    const known = async () => [await this.#jobs.fresh(), await this.#pods.fresh()] as const;
+    const [jobs, pods] = await known().catch(throwUnwell("its workers cannot be watched"));
+    return this.#explained(generationFacts(jobs.filter(isOurs), pods.filter(isOurs), this.#ended.of(job, epoch)));
   }
 
   async stop(job: string, epoch: number): Promise<void> {
     this.#follow();
-    const deleted = await endJobs(this.#options, this.#clients, this.#calls, this.#pods, job, epoch);
+    const ending = endJobs(this.#options, this.#clients, this.#calls, this.#pods, job, epoch);
+    const deleted = await ending.catch(throwUnwell(`the workers of job ${job} cannot be ended`));
     for (const { metadata, spec } of deleted) {
       const name = nameOf(metadata);
       if (name === undefined) continue;
@@ -123,7 +125,8 @@ export class KubernetesPool implements WorkerPool {
 
   async probe(): Promise<void> {
     const { namespace } = this.#options;
-    await this.#calls.ask("list", "jobs", () => this.#clients.batch.listNamespacedJob({ namespace, limit: 1 }), 1);
+    const list = () => this.#clients.batch.listNamespacedJob({ namespace, limit: 1 });
+    await this.#calls.ask("list", "jobs", list, 1).catch(throwUnwell(`namespace ${namespace}`));
   }
 
   /** Ends the watches; the Jobs stay. */
@@ -170,6 +173,12 @@ export class KubernetesPool implements WorkerPool {
     if (name === undefined) return;
     if (this.#ended.add(name.job, name.epoch, pod.metadata?.uid ?? "", worker)) this.#options.onEnded?.(name, worker);
   }
+}
+
+function throwUnwell(what: string): (error: unknown) => never {
+  return (error) => {
+    throw unwell(what, error);
+  };
 }
 
 function ignoreMissing(error: unknown): undefined {

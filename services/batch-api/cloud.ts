@@ -36,6 +36,8 @@ export interface CloudService {
 
 /** A look costs a few paid requests; a job's end is told after some of them. */
 const PACE: ServiceParts["pace"] = { tickMs: 1_000, tickMinMs: 200, tellMs: 2_000, busyMs: 1_000, idleMs: 15_000 };
+/** Loops and doors of the service try on by themselves, or tell; a call that waited for minutes would hold them up. */
+const ATTEMPTS_MAX = 20;
 /** Nobody reaches it but from inside the pod, which a port-forward does. */
 const DOORS_HOST = "127.0.0.1";
 
@@ -89,7 +91,12 @@ function openBackends({ config, environment, logger }: CloudOptions) {
   };
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromDefault();
-  const store = new S3Store({ ...clocks, bucket, access, say });
+  const seconds = leaseSeconds / 3;
+  const budget = {
+    ...{ attemptsMax: ATTEMPTS_MAX, seconds },
+    ...{ credentialsSeconds: seconds, firstCredentialsSeconds: seconds },
+  };
+  const store = new S3Store({ ...clocks, bucket, access, budget, say });
   const declared = declaredTemplate(kubeConfig, namespace, config.podTemplate);
   const workerEnvironment = workerEnvironmentOf(config, environment);
   return {
@@ -101,7 +108,7 @@ function openBackends({ config, environment, logger }: CloudOptions) {
       workerEnvironment: () => workerEnvironment,
     }),
     logs: new CloudWatchLogStore({ ...clocks, group: logGroup, region, say }),
-    dataset: datasetFor({ s3: new S3Dataset({ ...clocks, ...access, say }) }),
+    dataset: datasetFor({ s3: new S3Dataset({ ...clocks, ...access, budget, say }) }),
     podTemplate: podTemplateOf(declared),
     environments: new JobEnvironments({
       ...{ ...clocks, api, store, namespace, kubeConfig, workerEnvironment, podTemplate: declared },

@@ -2,12 +2,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pino } from "pino";
+import { realClock } from "../backends/clock.real.ts";
 import { Misconfigured } from "../protocol/environment.ts";
 import { SERVICE_EXIT } from "../protocol/exit-codes.ts";
 import { startCloud } from "./cloud.ts";
 import { readServiceConfig } from "./config.ts";
 
 const PACKAGE = join(import.meta.dirname, "..", "..", "package.json");
+/** A backend that does not answer must not hold the process until it is killed: a pod has 30 s by default. */
+const STOP_MS = 20_000;
 const logger = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime });
 
 function fatal(error: unknown): void {
@@ -23,7 +26,9 @@ async function main(): Promise<void> {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, () => {
       logger.info({ signal }, "leaving: jobs go on with another replica");
-      service.stop().then(() => process.exit(SERVICE_EXIT.done), fatal);
+      // Nothing is lost by an end in the middle: what is under way is done again by whoever takes over.
+      const ended = Promise.race([service.stop(), realClock.sleep(STOP_MS)]);
+      ended.then(() => process.exit(SERVICE_EXIT.done), fatal);
     });
   }
 }

@@ -28,7 +28,7 @@ describe("S3's errors", () => {
     [412, "PreconditionFailed", "changed", "has changed"],
     [416, "InvalidRange", "changed", "has changed"],
     [404, "NoSuchBucket", "missing", "bucket"],
-    [403, "ExpiredToken", "denied", "credentials"],
+    [403, "ExpiredToken", "unreachable", "credentials"],
   ])("answer %i %s is the fault %s and says what to do", async (status, code, fault, says) => {
     const fake = await startFakeS3();
     fake.failWith = { status, code };

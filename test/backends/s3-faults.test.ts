@@ -101,7 +101,7 @@ describe("credentials that expire", () => {
 
     await Promise.all([store.put("b", Buffer.from("x")), store.size("a")]);
 
-    expect(said).toEqual([expect.stringContaining("2 minutes"), "S3 takes the AWS credentials again"]);
+    expect(said).toEqual([expect.stringContaining("trying new ones"), "S3 takes the AWS credentials again"]);
     expect(asked).toBeGreaterThan(1);
     expect(fake.seen.at(-1)?.headers.authorization).not.toContain("key1/");
   });

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { StoreUnwell } from "../../services/backends/object-store.ts";
+import { Unwell } from "../../services/backends/unwell.ts";
 import { Problem } from "../../services/protocol/problems.ts";
 import { anApp } from "../support/an-app.ts";
 
@@ -146,5 +148,23 @@ describe("the page", () => {
     expect(body).toContain(`href="${JOBS}/${job_id}"`);
     expect(body).toContain("&lt;script&gt;alert(1)");
     expect(headers["content-security-policy"]).toMatch(/default-src 'none'.*script-src 'sha256-/);
+  });
+});
+
+describe("a door behind which something does not work", () => {
+  const denied = "s3://acme-batches/apis/digits/ may not be listed: grant this service s3:ListBucket on acme-batches";
+
+  it.each([
+    [new StoreUnwell(denied), "store_unwell"],
+    [new Unwell("log group /digits does not exist"), "backend_unwell"],
+  ])("says so in its sentence, and that asking again may help", async (error, code) => {
+    const { app, jobs } = await anApp();
+    jobs.list = () => Promise.reject(error);
+
+    const answer = await app.inject(JOBS);
+
+    expect(answer.statusCode).toBe(503);
+    expect(answer.headers["retry-after"]).toBe("5");
+    expect(answer.json()).toMatchObject({ code, detail: `${error.message}.` });
   });
 });

@@ -7,6 +7,7 @@ import {
   ServerConfiguration,
 } from "@kubernetes/client-node";
 import type { Clock, Random } from "../clock.ts";
+import { Unwell } from "../unwell.ts";
 import { PoolRefused } from "../worker-pool.ts";
 
 /** Told of each request that is sent, retries included: for counters. */
@@ -60,8 +61,8 @@ export class ApiCalls {
   }
 
   /**
-   * One request and its retries. Throws an `ApiException` that the server answered for good, or an error that says what could
-   * not be asked when the server stayed silent, overloaded or broken.
+   * One request and its retries. Throws an `ApiException` that the server answered for good, or `Unwell`, which says what
+   * could not be asked, when the server stayed silent, overloaded or broken.
    */
   async ask<T>(verb: string, resource: string, request: () => Promise<T>, tries = TRIES): Promise<T> {
     for (let failures = 0; ;) {
@@ -71,7 +72,7 @@ export class ApiCalls {
       } catch (error) {
         failures += 1;
         if (!isTransient(error)) throw error;
-        if (failures >= tries) throw new Error(unanswered(verb, resource, error), { cause: error });
+        if (failures >= tries) throw new Unwell(unanswered(verb, resource, error), { cause: error });
         await this.#options.clock.sleep(this.#backoffMs(failures, error));
       }
     }
@@ -102,21 +103,34 @@ export function wordsOf(error: unknown): string {
 /**
  * What an answer to a `create` means. Invalid objects, refusals by admission and objects that are too large come back the same
  * however often they are sent: `PoolRefused`. A missing right, a full quota or a namespace that is going is the cluster's
- * state, which changes: an error that says so.
+ * state, which changes: `Unwell`.
  */
 export function refusal(what: string, error: unknown): Error {
   const status = statusOf(error);
   const words = wordsOf(error);
   if (status === 403 && words.includes("exceeded quota"))
-    return new Error(`${what} waits for quota: ${words}`, { cause: error });
-  if (status === 403 && words.includes("being terminated")) return new Error(`${what}: ${words}`, { cause: error });
-  if (status === 401 || (status === 403 && isMissingRight(words))) {
-    return new Error(`${what}: the service lacks a right in its namespace: ${words}`, { cause: error });
-  }
+    return new Unwell(`${what} waits for quota: ${words}`, { cause: error });
+  if (status === 403 && words.includes("being terminated")) return new Unwell(`${what}: ${words}`, { cause: error });
+  if (status === 401 || (status === 403 && isMissingRight(words))) return unwell(what, error);
   if (status === 400 || status === 403 || status === 413 || status === 422) {
     return new PoolRefused(`Kubernetes refuses ${what}: ${words}`, { cause: error });
   }
-  return error instanceof Error && status === undefined ? error : new Error(`${what}: ${words}`, { cause: error });
+  return unwell(what, error);
+}
+
+/** An answer that is no object's fault, as `Unwell`; what is no answer of the server stays as it is. */
+export function unwell(what: string, error: unknown): Error {
+  const status = statusOf(error);
+  const words = wordsOf(error);
+  if (status === undefined) return error instanceof Error ? error : new Error(words);
+  if (status === 401) {
+    return new Unwell(`${what}: Kubernetes does not know the service (${words}); give it a valid service account`, {
+      cause: error,
+    });
+  }
+  if (status !== 403 || !isMissingRight(words)) return new Unwell(`${what}: ${words}`, { cause: error });
+  const fix = "grant it by a role that is bound to the service's account";
+  return new Unwell(`${what}: the service lacks a right in its namespace: ${words}; ${fix}`, { cause: error });
 }
 
 /** The authoriser's sentence; admission's begins with the same words and goes on in another way. */
@@ -136,7 +150,7 @@ function isNetworkError(error: unknown): boolean {
 }
 
 function unanswered(verb: string, resource: string, error: unknown): string {
-  return `the Kubernetes API server did not answer "${verb} ${resource}": ${wordsOf(error)}`;
+  return `the Kubernetes API server did not answer "${verb} ${resource}": ${wordsOf(error)}; check that it runs, and the network`;
 }
 
 /** fetch says only "fetch failed" and keeps the reason in its cause. */

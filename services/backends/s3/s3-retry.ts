@@ -80,8 +80,7 @@ export class S3Retry {
   #lost(): void {
     const { clock, say, renewCredentials } = this.#options;
     if (!this.#credentialsMissing) {
-      const minutes = String(Math.ceil(this.#credentialsSeconds() / 60));
-      say?.(`S3 takes the AWS credentials no more, or there are none: trying new ones for up to ${minutes} minutes`);
+      say?.("S3 takes the AWS credentials no more, or there are none: trying new ones");
     }
     this.#credentialsMissing = true;
     if (clock.monotonicMs() - this.#renewedMs < RENEW_EVERY_MILLISECONDS) return;

@@ -1,5 +1,6 @@
 /** What an answer of SQS means, and what is said about it. Never the service's own text: it may quote what was sent. */
 import { LaneGone } from "../batch-queue.ts";
+import { Unwell } from "../unwell.ts";
 
 /**
  * - `gone`: the queue does not exist;
@@ -13,7 +14,7 @@ export type SqsFault = "gone" | "denied" | "region" | "refused" | "credentials" 
 export type SqsRequestKind = "send" | "receive" | "extend" | "ack" | "release" | "probe";
 
 /** A request that failed for good, in one sentence. */
-export class SqsError extends Error {
+export class SqsError extends Unwell {
   override readonly name = "SqsError";
   readonly fault: SqsFault;
   /** SQS's own name of the error, such as `BatchRequestTooLong`. */

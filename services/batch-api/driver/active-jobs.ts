@@ -11,6 +11,12 @@ import { readLane } from "./lane-lease.ts";
 /** Does a step for a job; answers undefined when it failed, which is the job's trouble and nobody else's. */
 export type Apart = <T>(job: string, step: () => Promise<T>) => Promise<T | undefined>;
 
+/** A job that waits for a lane, with its state as it was read. */
+export interface WaitingJob {
+  readonly spec: JobSpec;
+  readonly stored: StoredState;
+}
+
 /** The jobs that are not final: who waits for a lane, and what any replica does for a job that has none. */
 export class ActiveJobs {
   readonly #store: ObjectStore;
@@ -47,17 +53,17 @@ export class ActiveJobs {
   }
 
   /** Of jobs that no lane names: those that wait for one. Ends the others, as far as they need no worker for it. */
-  async waiting(api: string, jobs: readonly string[]): Promise<JobSpec[]> {
-    const waiting: JobSpec[] = [];
+  async waiting(api: string, jobs: readonly string[]): Promise<WaitingJob[]> {
+    const waiting: WaitingJob[] = [];
     for (const job of jobs) {
-      const spec = await this.#apart(job, () => this.#lookAt(api, job));
-      if (spec !== undefined) waiting.push(spec);
+      const found = await this.#apart(job, () => this.#lookAt(api, job));
+      if (found !== undefined) waiting.push(found);
     }
     return waiting;
   }
 
-  /** The spec of a job that waits for a lane; one that does not is helped on. */
-  async #lookAt(api: string, job: string): Promise<JobSpec | undefined> {
+  /** A job that waits for a lane; one that does not is helped on. */
+  async #lookAt(api: string, job: string): Promise<WaitingJob | undefined> {
     const spec = await this.spec(api, job);
     if (spec === undefined) return undefined; // its acceptance is still under way
     const stored = await readState(this.#store, api, job);
@@ -67,7 +73,7 @@ export class ActiveJobs {
     }
     if (await this.#livesOnALane(api, job, stored)) return undefined;
     const cause = await endOfWaiting(this.#store, spec, stored);
-    if (cause === undefined) return spec;
+    if (cause === undefined) return { spec, stored };
     await endWaiting(this.#store, spec, stored, cause, this.#splitterFor(spec));
     return undefined;
   }

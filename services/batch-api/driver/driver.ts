@@ -7,7 +7,7 @@ import { beginCompleting, finish } from "./finish.ts";
 import { JobState } from "./job-state.ts";
 import { Deposed, type LaneLease } from "./lane-lease.ts";
 import { liveFacts } from "./live.ts";
-import { backoffMs, isOurEnd, FAILURES_MAX } from "./retries.ts";
+import { backoffMs, FAILURES_MAX, isOurEnd, isOutside } from "./retries.ts";
 import { RunningJob } from "./running-job.ts";
 import { SplitLoop } from "./split-loop.ts";
 import { tick } from "./tick.ts";
@@ -152,7 +152,7 @@ export class Driver {
 
   async #work(job: RunningJob, signal: AbortSignal): Promise<void> {
     const { tickMinMs, tickMs, clock } = this.#deps;
-    let failures = 0;
+    let [tries, failures] = [0, 0];
     let cause = job.state.record.cause ?? undefined; // a takeover of a job that is completing goes on with its end
     for (;;) {
       signal.throwIfAborted();
@@ -164,17 +164,16 @@ export class Driver {
           await this.#end(job, cause, signal);
           return;
         }
+        job.troubles.worked("work");
         await this.#tell(job);
-        failures = 0;
+        [tries, failures] = [0, 0];
       } catch (error) {
         signal.throwIfAborted();
         if (isOurEnd(error) || error instanceof LaneGone) throw error;
-        failures += 1;
-        this.#deps.log.warn(
-          { job: this.spec.job, failures, err: error },
-          "a step of the driver failed; it is tried again",
-        );
-        await clock.sleep(backoffMs(failures), signal);
+        tries += 1;
+        if (job.troubles.note("work", error)) failures += 1;
+        await this.#tell(job).catch(() => undefined); // it is the store that fails, and the next step hears of it
+        await clock.sleep(backoffMs(tries), signal);
         if (failures > FAILURES_MAX && job.state.record.state !== "completing") cause = internal(error);
       }
       job.moved();
@@ -219,23 +218,37 @@ export class Driver {
     const { clock } = this.#deps;
     const { leaseMs } = job;
     const { stallMs = leaseMs } = this.#deps;
+    let roundAtMs = clock.monotonicMs();
+    let beat = 0;
     for (;;) {
-      const sleptAtMs = clock.monotonicMs();
       await clock.sleep(leaseMs / 3, signal);
       const nowMs = clock.monotonicMs();
-      // Far too long a sleep: the whole process stood still, no loop of it alone. The write below tells who owns the lane now.
-      if (nowMs - sleptAtMs > leaseMs) {
+      // Far too long a round: the process stood still, or waited for the store, as its other loops did. The write below tells
+      // who owns the lane now.
+      if (nowMs - roundAtMs > leaseMs) {
         job.moved();
         this.#split.moved();
       }
+      roundAtMs = nowMs;
       const stalled = nowMs - job.movedAtMs > stallMs || (!this.#split.over && nowMs - this.#split.movedAtMs > stallMs);
       if (stalled)
         throw new Stalled(`the driver of job ${this.spec.job} has not moved for ${String(stallMs / 1000)} s`);
       await this.#probe(nowMs, leaseMs);
-      const beat = this.#lease.record.beat + 1;
+      beat = Math.max(beat, this.#lease.record.beat) + 1; // one that failed, as far as we could tell, may have landed
       job.beats.written(beat, clock.monotonicMs());
-      await this.#lease.update({ beat });
+      await this.#writeBeat(job, beat);
       this.#wake.call();
+    }
+  }
+
+  /** A store that does not answer leaves the lane ours until another replica, which it does answer, takes it. */
+  async #writeBeat(job: RunningJob, beat: number): Promise<void> {
+    try {
+      await this.#lease.update({ beat });
+      job.troubles.worked("beat");
+    } catch (error) {
+      if (!isOutside(error)) throw error;
+      job.troubles.note("beat", error);
     }
   }
 

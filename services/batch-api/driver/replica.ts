@@ -2,12 +2,13 @@ import type { JobSpec, LiveFacts } from "../../protocol/jobs.ts";
 import { queueLane } from "../../protocol/keys.ts";
 import { EMPTY_LANE, type LaneRecord } from "../../protocol/lanes.ts";
 import { readState } from "../jobs/state-record.ts";
-import { ActiveJobs } from "./active-jobs.ts";
+import { ActiveJobs, type WaitingJob } from "./active-jobs.ts";
 import type { DriverDeps } from "./context.ts";
-import { Driver } from "./driver.ts";
+import { CutOffs } from "./cut-offs.ts";
+import { CutOff, Driver } from "./driver.ts";
 import { Deposed, LaneLease, readLane, swapLane, type HeldLane } from "./lane-lease.ts";
 import { LaneWatch } from "./lane-watch.ts";
-import { byGrant } from "./waiting.ts";
+import { byGrant, WaitingTold } from "./waiting.ts";
 import { Wake } from "./wake.ts";
 
 export interface ReplicaOptions {
@@ -33,6 +34,8 @@ export class Replica {
   readonly #wake: Wake;
   readonly #watch: LaneWatch;
   readonly #active: ActiveJobs;
+  readonly #waitingTold: WaitingTold;
+  readonly #cutOffs: CutOffs;
   readonly #drivers = new Map<string, { readonly driver: Driver; readonly ended: Promise<void> }>();
   /** Lanes whose records were looked at since the start (see `alone`). */
   readonly #adopted = new Set<string>();
@@ -44,21 +47,22 @@ export class Replica {
     this.#options = options;
     this.#wake = new Wake(deps.clock);
     this.#watch = new LaneWatch(deps.clock, deps.queue.leaseSeconds * 1000);
+    this.#waitingTold = new WaitingTold(deps.store);
+    this.#cutOffs = new CutOffs(deps);
     this.#active = new ActiveJobs(deps.store, deps.splitterFor, (job, step) => this.#apart(job, step));
   }
 
   /** Looks at lanes and jobs until the signal aborts; then its drivers stop where they are, and others take over. */
   async run(signal: AbortSignal): Promise<void> {
     for (;;) {
-      let live = true;
+      let live: boolean | undefined;
       try {
-        live = await this.#look(signal);
+        live = await this.#apart("lanes", () => this.#look(signal));
       } catch (error) {
         signal.throwIfAborted();
-        if (error instanceof Error && error.name === "StoreBroken") this.#options.onFatal(error);
-        this.#deps.log.warn({ err: error }, "a look at the lanes failed; it is tried again");
+        this.#options.onFatal(error); // the store is broken
       }
-      const pauseMs = live ? this.#options.busyMs : this.#options.idleMs;
+      const pauseMs = live !== false ? this.#options.busyMs : this.#options.idleMs;
       await this.#wake.pause(this.#deps.tickMinMs, pauseMs, signal);
     }
   }
@@ -104,6 +108,7 @@ export class Replica {
 
   async #lookAt(api: string, signal: AbortSignal): Promise<boolean> {
     const jobs = await this.#active.of(api);
+    if (!(await this.#cutOffs.areOver())) return jobs.length > 0;
     const lanes = await this.#lanes(api);
     const named = new Set(lanes.flatMap(({ record }) => record.job ?? []));
     for (let number = 0; number < this.#options.lanes; number += 1) {
@@ -159,14 +164,18 @@ export class Replica {
   }
 
   /** Free lanes go to waiting jobs. */
-  async #grant(api: string, waiting: readonly JobSpec[], signal: AbortSignal): Promise<void> {
-    const left = [...waiting];
+  async #grant(api: string, waiting: readonly WaitingJob[], signal: AbortSignal): Promise<void> {
+    const left = waiting.map(({ spec }) => spec);
+    const faults = new Map<number, string>();
     for (let lane = 0; lane < this.#options.lanes && left.length > 0; lane += 1) {
       const held = await readLane(this.#deps.store, api, lane);
       const record = held?.record ?? EMPTY_LANE;
       if (record.job !== null) continue;
       const place = queueLane(api, lane);
-      if ((await this.#apart(`queue ${place}`, () => this.#answers(place))) !== true) continue;
+      if ((await this.#apart(`queue ${place}`, () => this.#answers(place))) !== true) {
+        faults.set(lane, this.#troubles.get(`queue ${place}`) ?? "");
+        continue;
+      }
       const [next] = left.sort(byGrant(record.epoch + 1));
       if (next === undefined) return;
       left.splice(left.indexOf(next), 1);
@@ -175,6 +184,8 @@ export class Replica {
       const granted = { ...record, epoch: epoch + 1, term, job: next.job, keep: {}, hand: 1, stop: false };
       await this.#own(next, held ?? { lane, record, version: undefined }, granted, signal);
     }
+    const told = waiting.filter(({ spec }) => left.includes(spec));
+    await this.#apart(`waiting jobs of ${api}`, () => this.#waitingTold.tell(told, faults));
   }
 
   async #answers(lane: string): Promise<true> {
@@ -211,6 +222,7 @@ export class Replica {
       .run(signal)
       .catch((error: unknown) => {
         if (signal.aborted) return;
+        if (error instanceof CutOff) this.#cutOffs.add(queueLane(spec.api, held.lane));
         if (error instanceof Deposed) log.info({ job: spec.job, err: error }, "another replica drives on");
         else if (error instanceof Error && ["Stalled", "StoreBroken"].includes(error.name))
           this.#options.onFatal(error);

@@ -9,6 +9,7 @@ import type { LaneLease } from "./lane-lease.ts";
 import { LedgerReader } from "./ledger-reader.ts";
 import { PoolWatch } from "./pool-watch.ts";
 import { Rate } from "./rate.ts";
+import { Troubles } from "./retries.ts";
 import { SendBook } from "./send-book.ts";
 import { SplitReader } from "./split-reader.ts";
 
@@ -32,6 +33,7 @@ export class RunningJob {
   readonly beats = new Beats();
   readonly poolWatch = new PoolWatch();
   readonly rate: Rate;
+  readonly troubles: Troubles;
   /** When each worker's ledger was last seen to grow, monotonic milliseconds. */
   readonly grownAtMs = new Map<string, number>();
   poolWorkers: readonly PoolWorker[] = [];
@@ -59,6 +61,7 @@ export class RunningJob {
     this.lease = lease;
     this.state = state;
     this.rate = new Rate(deps.clock);
+    this.troubles = new Troubles(spec.job, deps.log);
     this.movedAtMs = deps.clock.monotonicMs();
     this.splits = new SplitReader(deps.store, spec.api, spec.job, spec.input.batch_size);
     this.ledgers = new LedgerReader({

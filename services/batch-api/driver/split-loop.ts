@@ -38,17 +38,20 @@ export class SplitLoop {
 
   /** Until the split is complete, fails (told in `job.splitFailure`) or the signal aborts; `onStep` hears of each step. */
   async run(job: RunningJob, signal: AbortSignal, onStep: () => void): Promise<void> {
-    let failures = 0;
+    let [tries, failures] = [0, 0];
     try {
       while (!this.#over && !job.splits.complete && !signal.aborted) {
         try {
           this.#stepping = this.#splitter.step();
           if ((await this.#stepping) === "end") break;
-          failures = 0;
+          [tries, failures] = [0, 0];
+          job.troubles.worked("split");
         } catch (error) {
-          if (error instanceof Unsplittable || isOurEnd(error) || failures >= FAILURES_MAX) throw error;
-          failures += 1;
-          await this.#startAnew(failures, error, signal);
+          if (error instanceof Unsplittable || isOurEnd(error)) throw error;
+          tries += 1;
+          if (job.troubles.note("split", error)) failures += 1;
+          if (failures > FAILURES_MAX) throw error;
+          await this.#startAnew(tries, signal);
         }
         this.moved();
         onStep();
@@ -69,10 +72,9 @@ export class SplitLoop {
     await this.#deps.splitterFor(this.#spec).endEarly(); // a fresh one, which knows all that is stored
   }
 
-  async #startAnew(failures: number, error: unknown, signal: AbortSignal): Promise<void> {
-    this.#deps.log.warn({ job: this.#spec.job, failures, err: error }, "a step of the split failed; it is tried again");
+  async #startAnew(tries: number, signal: AbortSignal): Promise<void> {
     this.moved();
-    await this.#deps.clock.sleep(backoffMs(failures), signal);
+    await this.#deps.clock.sleep(backoffMs(tries), signal);
     this.#splitter = this.#deps.splitterFor(this.#spec);
   }
 }

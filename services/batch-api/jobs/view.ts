@@ -70,7 +70,7 @@ export async function viewJob(deps: ViewDeps, api: string, job: string): Promise
     workers: live?.workers ?? { ...NO_WORKERS, asked: state.state === "running" ? spec.workers : 0 },
     items_per_second: live?.items_per_second ?? 0,
     estimated_seconds_left: live?.estimated_seconds_left ?? null,
-    at: { pending: spec.accepted_at, ...state.at },
+    at: { ...state.at, pending: spec.accepted_at },
   };
 }
 
@@ -85,7 +85,7 @@ async function messageOf(
     return "A stop was asked for; the job ends as soon as its workers have let go.";
   }
   if (live !== undefined && live.message !== "") return live.message;
-  if (state.state === "pending") return waitingMessage(deps.store, deps.lanes, spec);
+  if (state.state === "pending" && state.message === "") return waitingMessage(deps.store, deps.lanes, spec);
   return state.message;
 }
 

@@ -1,9 +1,11 @@
 /** Every error of the modern door leaves through here, as a problem of RFC 9457. */
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
+import { StoreUnwell } from "../../backends/object-store.ts";
+import { Unwell } from "../../backends/unwell.ts";
 import { nearestWord } from "../../protocol/nearest-word.ts";
 import { shownName } from "../../protocol/field-reader.ts";
 import { Problem } from "../../protocol/problems.ts";
-import type { Fault } from "../../protocol/problems.ts";
+import type { Fault, ProblemCode } from "../../protocol/problems.ts";
 import { bodyTooLarge } from "../../protocol/submission.parse.ts";
 
 type Validation = NonNullable<FastifyError["validation"]>[number];
@@ -11,13 +13,25 @@ type Validation = NonNullable<FastifyError["validation"]>[number];
 export function replyProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = toProblem(error, request);
   if (problem.status >= 500) request.log.error({ err: error }, "a request failed");
-  if (problem.code === "service_starting") void reply.header("retry-after", "1");
+  const retrySeconds = RETRY_SECONDS[problem.code];
+  if (retrySeconds !== undefined) void reply.header("retry-after", retrySeconds);
   void reply.status(problem.status).type("application/problem+json").send(problem.toJSON());
 }
+
+/** What passes by itself, or once an operator has mended it. */
+const RETRY_SECONDS: Readonly<Partial<Record<ProblemCode, string>>> = {
+  service_starting: "1",
+  store_unwell: "5",
+  backend_unwell: "5",
+};
 
 /** What a client is told of an error; of surprises nothing but where to look. */
 export function toProblem(error: unknown, request: FastifyRequest): Problem {
   if (error instanceof Problem) return error;
+  if (error instanceof Unwell) {
+    const code = error instanceof StoreUnwell ? "store_unwell" : "backend_unwell";
+    return new Problem(code, `${error.message}.`, [], { cause: error });
+  }
   const { code, validation, validationContext, statusCode } = error as Partial<FastifyError>;
   if (validation !== undefined) {
     const known = knownNames(request, validationContext);

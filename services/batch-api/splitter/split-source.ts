@@ -15,7 +15,8 @@ export function splitSource(
   return {
     async step() {
       const step = await splitter.step().catch((error: unknown) => {
-        throw error instanceof DatasetError ? new Unsplittable(error.message, { cause: error }) : error;
+        const lasts = error instanceof DatasetError && error.fault !== "unreachable";
+        throw lasts ? new Unsplittable(error.message, { cause: error }) : error;
       });
       if (step.kind === "no_match") throw new Unsplittable(step.message);
       return step.kind === "ended" ? "end" : "more";
