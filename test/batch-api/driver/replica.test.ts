@@ -72,6 +72,33 @@ describe("a replica", () => {
   });
 });
 
+describe("a replica that is cut off from its pool", () => {
+  it("leaves the lane to others after a lease, and asks for it again only once the pool answers", async () => {
+    const bench = new DriverBench();
+    const [api, job] = ["a", "6a00000000000001"] as const;
+    await bench.world.memory.put(jobKeys(api, job).spec, encodeStored(aJobSpec({ api, job })));
+    await bench.world.memory.put(apiKeys(api).activeJob(job), Buffer.from("{}\n"));
+    const leaseSeconds = bench.deps.queue.leaseSeconds;
+    const [awaySeconds, backSeconds] = [2, 6 * leaseSeconds];
+    const before: LaneRecord[] = [];
+    bench.pool.probe = () => {
+      const seconds = bench.world.clock.monotonicMs() / 1000;
+      return seconds < awaySeconds || seconds > backSeconds ? Promise.resolve() : Promise.reject(new Error("away"));
+    };
+    const swap = bench.world.memory.swap.bind(bench.world.memory);
+    bench.world.memory.swap = (key, bytes, version) => {
+      const record = JSON.parse(bytes.toString()) as LaneRecord;
+      if (key === apiKeys(api).lane(0) && bench.world.clock.monotonicMs() / 1000 < backSeconds) before.push(record);
+      return swap(key, bytes, version);
+    };
+
+    const driven = await look(bench, [api], backSeconds + 3);
+
+    expect(before.at(-1)).toMatchObject({ job, owner: "", epoch: 1, term: 1 });
+    expect(driven).toEqual([job]);
+  });
+});
+
 describe("a replica that is asked to leave", () => {
   it("leaves its lanes without an owner, so that another takes over at once, in the same epoch", async () => {
     const bench = new DriverBench();
