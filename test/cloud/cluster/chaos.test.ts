@@ -1,6 +1,7 @@
 /** A batch API in a cluster whose pods, nodes, API server, replicas and servers break while jobs run: nothing is lost, all counts hold. */
 import { CoreV1Api } from "@kubernetes/client-node";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { isFinal } from "../../../services/protocol/states.ts";
 import { API, CloudUnderTest } from "../support/a-cloud.ts";
 import { awaitWith } from "../support/cluster-process.ts";
 import { GATED_ECHO } from "../support/gate.ts";
@@ -9,6 +10,7 @@ import { cordon, evict, OUT_OF_SERVICE, taint, uncordon, untaint } from "../supp
 import { PodHistory, type PodSeen } from "../support/pod-history.ts";
 import { isAlive, mainProcessOfPod, signalPod } from "../support/pod-processes.ts";
 import { describeOnRealNodes } from "../support/real-nodes.ts";
+import { mend, spoil, unfired } from "./bad-servers.ts";
 import { driverOf, laneOf, Ordeal, whenLane, whenNode } from "./ordeal.ts";
 
 const DRAINED = 75;
@@ -37,7 +39,7 @@ describeOnRealNodes("a batch API where things break", () => {
   });
   beforeEach(({ onTestFailed }) => {
     onTestFailed(async () => {
-      process.stderr.write(`${await cloud.said()}\n${JSON.stringify(history.pods)}\n`);
+      process.stderr.write(`${await cloud.said()}\n${history.told()}\n`);
     });
   });
   afterAll(async () => {
@@ -73,9 +75,9 @@ describeOnRealNodes("a batch API where things break", () => {
     expect(gone.exitCode).toBe(137);
     expect((await history.when("is marked", evicted, () => true)).conditions).toContain("DisruptionTarget");
     for (const pod of [deleted, evicted, killed]) await history.replacementOf(pod);
+    const ended = await ordeal.end([2]);
     // what they held went to others
     await Promise.all([gate.arrivals("deleted", 2), gate.arrivals("evicted", 2)]);
-    const ended = await ordeal.end([2]);
     const [error] = await cloud.errors(ended);
     expect(error).toMatchObject({ attempts: 3 });
     await cloud.proveAll();
@@ -146,6 +148,21 @@ describeOnRealNodes("a batch API where things break", () => {
     await ordeal.end();
     await cloud.proveAll();
     for (const replica of cloud.replicas) await cloud.whenReady(replica);
+  });
+
+  it("counts right while S3, SQS and Logs throttle, lose, cut, fail in part and do things late", async () => {
+    const ordeal = await Ordeal.begin(cloud, { batches: 1_500, workers: 4 });
+    const { gate, id } = ordeal;
+    await history.whenRunning(id, 4);
+    spoil(cloud.servers);
+    await gate.morePasses(400, 90);
+    gate.open();
+    await cloud.when(ordeal.job, ({ state }) => state === "completing" || isFinal(state), 120);
+    mend(cloud.servers);
+
+    await ordeal.end();
+    expect(unfired(cloud.servers)).toEqual([]);
+    await cloud.proveAll();
   });
 
   it("passes a lane on while a frozen worker of its last job lives, which changes nothing when it wakes", async () => {

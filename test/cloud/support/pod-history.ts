@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { awaitWith } from "./cluster-process.ts";
 
 const AGAIN_MILLISECONDS = 200;
+const GONE = "Gone";
 
 export interface PodSeen {
   readonly name: string;
@@ -13,6 +14,7 @@ export interface PodSeen {
   /** Of an Indexed Job. */
   readonly index: number;
   readonly node: string;
+  /** Kubernetes' own, or "Gone". */
   readonly phase: string;
   readonly deleting: boolean;
   /** Types of the conditions that were ever true. */
@@ -40,6 +42,15 @@ export class PodHistory {
 
   get pods(): readonly PodSeen[] {
     return [...this.#pods.values()];
+  }
+
+  /** All of it, a line for each pod, for the message of a failed test. */
+  told(): string {
+    const lines = this.pods.map((pod) => {
+      const { name, node, phase, deleting, conditions, exitCode } = pod;
+      return [name, node, phase, deleting ? "deleting" : "", String(exitCode ?? ""), ...conditions].join(" ");
+    });
+    return lines.join("\n");
   }
 
   /** Workers of a job that run, and are not asked to end. */
@@ -96,7 +107,7 @@ export class PodHistory {
     while (!signal.aborted) {
       try {
         const { items, metadata } = await core.listNamespacedPod({ namespace: this.#namespace });
-        for (const pod of items) this.#note(pod);
+        this.#noteAll(items);
         await this.#watch(metadata?.resourceVersion ?? "");
       } catch {
         // the API server is away: that is what some tests are about
@@ -113,7 +124,7 @@ export class PodHistory {
           `/api/v1/namespaces/${this.#namespace}/pods`,
           { resourceVersion },
           (kind, pod: V1Pod) => {
-            if (kind !== "ERROR") this.#note(pod);
+            if (kind !== "ERROR") this.#note(pod, kind === "DELETED");
           },
           () => {
             resolve();
@@ -128,7 +139,14 @@ export class PodHistory {
     });
   }
 
-  #note({ metadata = {}, spec, status }: V1Pod): void {
+  /** Those that are not there have gone while nobody watched. */
+  #noteAll(pods: readonly V1Pod[]): void {
+    const there = new Set(pods.map(({ metadata }) => metadata?.uid));
+    for (const [uid, pod] of this.#pods) if (!there.has(uid)) this.#pods.set(uid, { ...pod, phase: GONE });
+    for (const pod of pods) this.#note(pod);
+  }
+
+  #note({ metadata = {}, spec, status }: V1Pod, isGone = false): void {
     const { uid = "", name = "", labels = {}, annotations = {} } = metadata;
     const known = this.#pods.get(uid);
     const isTrue = (status?.conditions ?? []).filter((condition) => condition.status === "True");
@@ -137,7 +155,7 @@ export class PodHistory {
       job: labels["millrace/job"] ?? "",
       index: Number(annotations["batch.kubernetes.io/job-completion-index"] ?? 0),
       node: spec?.nodeName ?? "",
-      phase: status?.phase ?? "",
+      phase: isGone ? GONE : (status?.phase ?? ""),
       deleting: metadata.deletionTimestamp !== undefined,
       conditions: new Set([...(known?.conditions ?? []), ...isTrue.map(({ type }) => type)]),
       exitCode: status?.containerStatuses?.[0]?.state?.terminated?.exitCode ?? known?.exitCode,
