@@ -6,11 +6,13 @@ import { execFileSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { availableParallelism, loadavg, totalmem } from "node:os";
 import { join } from "node:path";
+import { g14 } from "./driver-ledgers.ts";
 import { g7, g7b, g7c } from "./first-batch.ts";
 import { g2 } from "./handler-overhead.ts";
 import { g13 } from "./makespan.ts";
 import { keepsBar, type BenchRow } from "./row.ts";
 import { g3, g3b } from "./splitter.ts";
+import { g3c } from "./splitter-s3.ts";
 import { g12 } from "./sqs.ts";
 import { g1, g1b } from "./throughput.ts";
 
@@ -20,11 +22,13 @@ const BENCHES: Readonly<Record<string, () => Promise<BenchRow[]>>> = {
   G2: g2,
   G3: g3,
   G3b: g3b,
+  G3c: g3c,
   G7: g7,
   G7b: g7b,
   G7c: g7c,
   G12: g12,
   G13: g13,
+  G14: g14,
 };
 
 const RESULTS = join(import.meta.dirname, "results.md");

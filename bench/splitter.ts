@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { realClock } from "../services/backends/clock.real.ts";
+import type { Dataset } from "../services/backends/dataset.ts";
 import { FilesDataset } from "../services/backends/dataset.files.ts";
 import { MemoryStore } from "../services/backends/object-store.memory.ts";
 import { Splitter } from "../services/batch-api/splitter/splitter.ts";
@@ -17,19 +18,24 @@ const MEGABYTE = 1_000_000;
 /** Items in a batch; with lines of 300 bytes a batch has about 10 KB. */
 const ITEMS_PER_BATCH = 32;
 
-/** Splits a folder of JSON lines. The store forgets split files when `keep` is false: memory is then the splitter's own. */
-async function split(folder: string, keep: boolean): Promise<void> {
+/** Splits a folder of JSON lines. */
+function split(folder: string, keep: boolean): Promise<void> {
+  return splitOf(new FilesDataset({ roots: [folder], allowOption: "--allow" }), folder, keep);
+}
+
+/** Splits JSON lines. The store forgets split files when `keep` is false: memory is then the splitter's own. */
+export async function splitOf(dataset: Dataset, path: string, keep: boolean): Promise<void> {
   const store = new MemoryStore({ clock: realClock });
   const splitter = new Splitter({
     store,
-    dataset: new FilesDataset({ roots: [folder], allowOption: "--allow" }),
+    dataset,
     spec: {
       api: "bench",
       job: "0000000000000000",
       input: {
         kind: "delimited_files",
         batch_size: ITEMS_PER_BATCH,
-        paths: [folder],
+        paths: [path],
         includes: [],
         excludes: [],
       },
@@ -45,7 +51,7 @@ async function split(folder: string, keep: boolean): Promise<void> {
   }
 }
 
-async function seconds(work: () => Promise<void> | void): Promise<number> {
+export async function seconds(work: () => Promise<void> | void): Promise<number> {
   const start = performance.now();
   await work();
   return (performance.now() - start) / 1000;
