@@ -14,7 +14,13 @@ import { Worker } from "./worker.ts";
 
 enableCompileCache();
 
+/** Nothing is held before there is a worker: unpacking an environment takes minutes, and a pod's grace may not. */
+function leaveAtOnce(): void {
+  process.exit(WORKER_EXIT.drained);
+}
+
 async function main(): Promise<number> {
+  process.on("SIGTERM", leaveAtOnce);
   if (process.env[ENV.buildEnvironment] !== undefined) {
     return (await import("./build-environment.ts")).buildEnvironment(process.env);
   }
@@ -51,6 +57,7 @@ async function main(): Promise<number> {
 
 /** SIGTERM drains; a service that is gone ends the worker, because nobody would end it later. */
 function hear(worker: Worker, { abandoned }: WorkerBackends): void {
+  process.off("SIGTERM", leaveAtOnce);
   process.on("SIGTERM", () => {
     worker.leave({ kind: "drain" });
   });
