@@ -37,7 +37,8 @@ describeOnRealNodes("a batch API where things break", () => {
     history = new PodHistory(cloud.cluster.admin, cloud.namespace.name);
     expect((await cloud.deploy(API, GATED_ECHO)).status).toBe(201);
   });
-  beforeEach(({ onTestFailed }) => {
+  beforeEach(async ({ onTestFailed }) => {
+    await whenServing(); // the test before may have failed in the middle of it all
     onTestFailed(async () => {
       process.stderr.write(`${await cloud.said()}\n${history.told()}\n`);
     });
@@ -50,6 +51,9 @@ describeOnRealNodes("a batch API where things break", () => {
   });
   const core = () => cloud.cluster.admin.makeApiClient(CoreV1Api);
   const deletePod = ({ name }: PodSeen) => core().deleteNamespacedPod({ namespace: cloud.namespace.name, name });
+  const whenServing = async () => {
+    for (const replica of cloud.replicas) await cloud.whenReady(replica);
+  };
 
   it("hands back what drained pods hold, and charges nobody for pods that are killed", async () => {
     const first = [{ hold: "deleted" }, { hold: "evicted" }, { eat: EXCEEDS_MEMORY_MIB }];
@@ -119,6 +123,7 @@ describeOnRealNodes("a batch API where things break", () => {
     for (const pod of lost) expect((await history.replacementOf(pod)).node).toBe(near.name);
     await untaint(admin, far.name, OUT_OF_SERVICE.key);
     await far.boot();
+    await whenServing();
 
     await ordeal.end();
     await cloud.proveAll();
@@ -137,7 +142,7 @@ describeOnRealNodes("a batch API where things break", () => {
     await whenLane(cloud, "the job to be taken over from the dead", ({ term }) => term > beforeKill);
     await gate.morePasses(50);
 
-    for (const replica of cloud.replicas) await cloud.whenReady(replica);
+    await whenServing();
     const frozen = await driverOf(cloud, history, id);
     const { term: beforeFreeze } = await laneOf(cloud);
     signalPod(frozen.uid, "SIGSTOP");
@@ -147,7 +152,7 @@ describeOnRealNodes("a batch API where things break", () => {
 
     await ordeal.end();
     await cloud.proveAll();
-    for (const replica of cloud.replicas) await cloud.whenReady(replica);
+    expect(history.watches).toBeGreaterThan(3);
   });
 
   it("counts right while S3, SQS and Logs throttle, lose, cut, fail in part and do things late", async () => {

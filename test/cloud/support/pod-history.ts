@@ -29,6 +29,8 @@ export class PodHistory {
   readonly #admin: KubeConfig;
   readonly #namespace: string;
   readonly #stopped = new AbortController();
+  /** How many there were one after the other: the API server ends them, and its death does. */
+  watches = 0;
 
   constructor(admin: KubeConfig, namespace: string) {
     this.#admin = admin;
@@ -118,6 +120,7 @@ export class PodHistory {
 
   #watch(resourceVersion: string): Promise<void> {
     const { signal } = this.#stopped;
+    this.watches += 1;
     return new Promise((resolve, reject) => {
       new Watch(this.#admin)
         .watch(
