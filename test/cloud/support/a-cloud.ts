@@ -122,10 +122,7 @@ export class CloudUnderTest extends ApiUser {
     const spec: V1PodSpec = {
       ...this.#pod(WORKER_ACCOUNT, container),
       // a node that is gone is given up at once: a test has no five minutes
-      tolerations: ["unreachable", "not-ready"].map((state) => {
-        const key = `node.kubernetes.io/${state}`;
-        return { key, operator: "Exists", effect: "NoExecute", tolerationSeconds: 1 };
-      }),
+      tolerations: tolerating(1),
       terminationGracePeriodSeconds: 30,
       automountServiceAccountToken: false,
       ...pod,
@@ -203,7 +200,11 @@ export class CloudUnderTest extends ApiUser {
           replicas: 1,
           strategy: { type: "Recreate" }, // its ports are the host's
           selector: { matchLabels: labels },
-          template: { metadata: { labels }, spec: this.#pod(SERVICE_ACCOUNT, container) },
+          // a second one beside it on a node that is only cut off would find its ports taken
+          template: {
+            metadata: { labels },
+            spec: { ...this.#pod(SERVICE_ACCOUNT, container), tolerations: tolerating(300) },
+          },
         },
       },
     });
@@ -230,6 +231,14 @@ export class CloudUnderTest extends ApiUser {
   #pod(serviceAccountName: string, container: V1Container): V1PodSpec {
     return { serviceAccountName, hostNetwork: true, volumes: [{ name: "tmp", emptyDir: {} }], containers: [container] };
   }
+}
+
+/** How long pods stay bound to a node that does not answer. */
+function tolerating(tolerationSeconds: number) {
+  return ["unreachable", "not-ready"].map((state) => {
+    const key = `node.kubernetes.io/${state}`;
+    return { key, operator: "Exists", effect: "NoExecute", tolerationSeconds };
+  });
 }
 
 function environmentOf(values: Readonly<Record<string, string>>) {
