@@ -5,7 +5,7 @@ import { realClock, realRandom } from "../backends/clock.real.ts";
 import { ENV, JOB_FILE, Misconfigured } from "../protocol/environment.ts";
 import { WORKER_EXIT } from "../protocol/exit-codes.ts";
 import type { WorkerBackends } from "./backends.ts";
-import { readConfig, type WorkerConfig } from "./config.ts";
+import { readConfig } from "./config.ts";
 import { handlerStarter } from "./handler-starter.ts";
 import { loadJob } from "./job-files.ts";
 import { LogLines } from "./log-lines.ts";
