@@ -44,6 +44,11 @@ export const LIMITS = {
   partBytesMax: 4 * 1024 * 1024,
   /** A frame from a handler larger than this is garbage. */
   frameBytesMax: 2 * 1024 * 1024 * 1024 - 1,
+  /**
+   * Spans of a batch as its message carries them, JSON; longer ones stand in the split file alone. SQS takes messages of
+   * 1 MiB, in which some characters take three times their bytes.
+   */
+  messageSpansBytesMax: 256 * 1024,
   /** Unsettled pointers that the driver keeps in a lane. */
   lanePointersMax: 1_000_000,
   /** Project archives, as the predecessor's. */

@@ -68,6 +68,19 @@ export function batchesInSplit(split: number): number {
   return [64, 256, 1024][split] ?? 4096;
 }
 
+/** The split file that a batch stands in, and that file's first batch. All but a job's last one are full. */
+export function splitOf(batch: number): { readonly split: number; readonly first: number } {
+  let split = 0;
+  let first = 0;
+  while (split < 3 && batch >= first + batchesInSplit(split)) {
+    first += batchesInSplit(split);
+    split += 1;
+  }
+  if (split < 3) return { split, first };
+  const further = Math.floor((batch - first) / batchesInSplit(split));
+  return { split: split + further, first: first + further * batchesInSplit(split) };
+}
+
 export function pointerAt(file: SplitFile, offset: number): BatchPointer {
   const flat = file.batches[offset];
   if (flat === undefined) throw new RangeError(`split ${String(file.split)} has no batch at offset ${String(offset)}`);

@@ -13,6 +13,7 @@ import { isQueueGone, LEAVING_EXIT, type Leaving } from "./leaving.ts";
 import { PayloadReader } from "./payload-reader.ts";
 import { Runner } from "./runner.ts";
 import { Settler } from "./settler.ts";
+import { SplitPointers } from "./split-pointers.ts";
 
 /** One worker's life: receive, attempt, settle, until its lane, its platform or its service says otherwise. */
 export class Worker {
@@ -22,6 +23,7 @@ export class Worker {
   readonly #hand = new Hand();
   readonly #settler: Settler;
   readonly #runner: Runner;
+  readonly #splits: SplitPointers;
   readonly #over = new AbortController();
   #leaving: Leaving | undefined;
   #polled = -1;
@@ -38,6 +40,7 @@ export class Worker {
     this.#deps = deps;
     this.#leaseMs = queue.leaseSeconds * 1000;
     this.#lane = new LaneView(store, clock, identity);
+    this.#splits = new SplitPointers(store, identity.api, identity.job);
     const flushSeconds = Math.max(pace.flushSeconds, spec.workers * pace.flushSecondsPerWorker);
     this.#settler = new Settler({ store, queue, clock, flushMs: flushSeconds * 1000 }, identity);
     this.#runner = new Runner(deps, {
@@ -210,7 +213,7 @@ export class Worker {
       else if (message.epoch > identity.epoch || this.#over.signal.aborted) returned.push(receipt);
       else if (message.kind === "completion") this.#complete(message, receipt);
       else if (await this.#isDone(message, delivery.deliveries)) dropped.push(receipt);
-      else taken.push(this.#take(message, delivery));
+      else taken.push(this.#take(await this.#splits.complete(message), delivery));
       if (message.epoch > identity.epoch) this.leave({ kind: "zombie" });
     }
     if (dropped.length > 0) await queue.ack(identity.queueLane, dropped);

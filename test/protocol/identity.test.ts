@@ -4,8 +4,7 @@ import { describe, expect, it } from "vitest";
 import { batchId, isJobId, jobId } from "../../services/protocol/ids.ts";
 import { jobKeys, parseWorkerName, workerName, workerOfLedger } from "../../services/protocol/keys.ts";
 import { decodeMessage, encodeMessage } from "../../services/protocol/messages.ts";
-import { batchesInSplit, pointerAt, SPLIT_FORMAT, type SplitFile } from "../../services/protocol/pointers.ts";
-import { splitOf } from "../../services/batch-api/driver/split-reader.ts";
+import { batchesInSplit, pointerAt, SPLIT_FORMAT, splitOf, type SplitFile } from "../../services/protocol/pointers.ts";
 import { aMessage } from "../support/messages.ts";
 
 const RFC_9562_V5 = /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;

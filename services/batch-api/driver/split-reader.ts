@@ -1,13 +1,7 @@
 import type { ObjectStore } from "../../backends/object-store.ts";
 import { jobKeys } from "../../protocol/keys.ts";
 import { readObject } from "../jobs/stored.ts";
-import {
-  batchesInSplit,
-  pointerAt,
-  type BatchPointer,
-  type SplitEnd,
-  type SplitFile,
-} from "../../protocol/pointers.ts";
+import { pointerAt, splitOf, type BatchPointer, type SplitEnd, type SplitFile } from "../../protocol/pointers.ts";
 
 /** Split files kept parsed: the one being sent, and a few for re-sends. */
 const FILES_KEPT = 4;
@@ -101,17 +95,4 @@ export class SplitReader {
       this.#files.delete(oldest);
     }
   }
-}
-
-/** The split file that a batch stands in, and that file's first batch. All but a job's last one are full. */
-export function splitOf(batch: number): { readonly split: number; readonly first: number } {
-  let split = 0;
-  let first = 0;
-  while (split < 3 && batch >= first + batchesInSplit(split)) {
-    first += batchesInSplit(split);
-    split += 1;
-  }
-  if (split < 3) return { split, first };
-  const further = Math.floor((batch - first) / batchesInSplit(split));
-  return { split: split + further, first: first + further * batchesInSplit(split) };
 }

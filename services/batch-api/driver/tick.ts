@@ -1,4 +1,4 @@
-import type { BatchMessage } from "../../protocol/messages.ts";
+import { carried, type BatchMessage } from "../../protocol/messages.ts";
 import { decide, poolOf, type DriverAction, type DriverFacts, type WorkerFact } from "../../protocol/decide.ts";
 import { parseWorkerName, queueLane } from "../../protocol/keys.ts";
 import type { EndCause } from "../../protocol/states.ts";
@@ -145,7 +145,7 @@ async function message(job: RunningJob, batch: number, attempt: number, alone: b
     batch,
     attempt,
     first_item: firstItem,
-    pointer,
+    pointer: carried(pointer),
     ...(alone ? { alone } : {}),
   };
 }
