@@ -30,6 +30,7 @@ export class Cluster {
   readonly #platform: SimulatedPlatform;
   readonly #services: (SimulatedService | undefined)[] = [];
   readonly #laneCount: number;
+  readonly #appendsMax: number | undefined;
   readonly #handlerProcesses: number;
   readonly #workers: SimulatedProcess[] = [];
   #started = 0;
@@ -47,13 +48,14 @@ export class Cluster {
     this.store = new MemoryStore({
       clock: { monotonicMs: () => world.nowMs, wallMs: () => Date.UTC(2026, 0, 1) + Math.floor(world.nowMs), sleep: () => Promise.reject(new Error("not here")) }, // prettier-ignore
     });
-    this.#laneCount = crowded ? 1 : chance.pick([1, 1, 2]);
+    this.#laneCount = crowded ? 1 : chance.pick(rates.laneGone > 0 ? [1, 2, 3] : [1, 1, 2]);
     this.#handlerProcesses = chance.pick([1, 1, 2]);
+    this.#appendsMax = chance.pick([undefined, 2, 8]);
     this.jobs = drawWorkload(chance, this.#dataset, !this.faultFree, crowded ? 3 : chance.integer(1, 3)).map(
       (planned) => new UserJob(world, planned),
     );
     this.watch = new Watch(world, this.store, this.jobs);
-    this.#lanes = new SimulatedLanes(world, this.watch);
+    this.#lanes = new SimulatedLanes(world, this.watch, chance.is(0.2));
     this.#platform = new SimulatedPlatform(world, this.#launch);
     for (let slot = 0; slot < 2; slot += 1) this.#startService(slot);
   }
@@ -118,13 +120,17 @@ export class Cluster {
     });
     this.#services[slot] = startService({
       process,
-      store: new SimulatedStore(process, this.store, this.watch),
+      store: this.#storeOf(process),
       queue: new SimulatedQueue(process, this.#lanes),
       pool: new SimulatedPool(process, this.#platform),
       dataset: new SimulatedDataset(process, this.#dataset),
       lanes: this.#laneCount,
       alone: false,
     });
+  }
+
+  #storeOf(process: SimulatedProcess): SimulatedStore {
+    return new SimulatedStore(process, this.store, this.watch, this.#appendsMax);
   }
 
   readonly #launch: Launch = (name, index, worker, onExit, onCrash) => {
@@ -141,7 +147,7 @@ export class Cluster {
     this.#workers.push(process);
     return startWorker({
       process,
-      store: new SimulatedStore(process, this.store, this.watch),
+      store: this.#storeOf(process),
       queue: new SimulatedQueue(process, this.#lanes),
       dataset: new SimulatedDataset(process, this.#dataset),
       name,
@@ -157,6 +163,7 @@ export class Cluster {
 
   #everySecond(): void {
     this.#platform.tick();
+    this.#lanes.tick();
     this.world.timeline.after(1_000, () => {
       this.#everySecond();
     });
@@ -164,6 +171,7 @@ export class Cluster {
 
   #endFaults(): void {
     this.world.endFaults();
+    this.#lanes.restore();
     this.world.tell("--", "FAULTS END");
     for (const service of this.#services) service?.process.wake();
     for (const worker of this.#workers) worker.wake();

@@ -18,6 +18,8 @@ export interface FaultRates {
   readonly duplicate: number;
   readonly lostMessage: number;
   readonly shortPoll: number;
+  /** Of each lane, per second: its queue vanishes with all that it holds; it comes back, empty, some leases later. */
+  readonly laneGone: number;
   /** Of a pool, per second: a whole generation is deleted; a worker is drained by its platform. */
   readonly poolGone: number;
   readonly drained: number;
@@ -38,6 +40,7 @@ const NONE: FaultRates = {
   duplicate: 0,
   lostMessage: 0,
   shortPoll: 0,
+  laneGone: 0,
   poolGone: 0,
   drained: 0,
   cutOff: 0,
@@ -56,6 +59,7 @@ const HIGHEST: FaultRates = {
   duplicate: 0.1,
   lostMessage: 0.1,
   shortPoll: 0.3,
+  laneGone: 0.4,
   poolGone: 0.05,
   drained: 0.1,
   cutOff: 0.3,

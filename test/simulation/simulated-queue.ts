@@ -1,4 +1,4 @@
-import type { BatchQueue, Delivery, ReceiveOptions } from "../../services/backends/batch-queue.ts";
+import { LaneGone, type BatchQueue, type Delivery, type ReceiveOptions } from "../../services/backends/batch-queue.ts";
 import { decodeMessage, encodeMessage, type Message } from "../../services/protocol/messages.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 import type { World } from "./world.ts";
@@ -18,16 +18,22 @@ export interface QueueObserver {
   acked(message: Message, by: string): void;
 }
 
-/** Lanes in the manner of SQS: at least once, in no order, leased; with faults, messages doubled, lost and not found. */
+/** Lanes in the manner of SQS: at least once, in no order, leased; with faults, messages doubled, lost and not found, lanes gone. */
 export class SimulatedLanes {
   readonly world: World;
   readonly observer: QueueObserver;
   readonly #lanes = new Map<string, Set<Stored>>();
+  /** Lanes that are not there, and when they come back. */
+  readonly #goneUntilMs = new Map<string, number>();
   #receipts = 0;
 
-  constructor(world: World, observer: QueueObserver) {
+  /** No message carries its spans, as if they were too long: workers read split files. */
+  readonly #bare: boolean;
+
+  constructor(world: World, observer: QueueObserver, bare: boolean) {
     this.world = world;
     this.observer = observer;
+    this.#bare = bare;
   }
 
   /** What a service's death takes along when its queue is its own memory. */
@@ -35,7 +41,36 @@ export class SimulatedLanes {
     this.#lanes.clear();
   }
 
+  /** What befalls lanes now and then; called once a second. */
+  tick(): void {
+    const { chance, rates, nowMs, leaseMs } = this.world;
+    for (const lane of this.#lanes.keys()) {
+      if (this.#isGone(lane) || !chance.is(rates.laneGone)) continue;
+      this.world.count("lane gone");
+      this.world.tell("queue", `${lane} VANISHES`);
+      this.#lanes.set(lane, new Set());
+      this.#goneUntilMs.set(lane, nowMs + chance.skewed(leaseMs / 2, leaseMs * 8));
+    }
+  }
+
+  /** All lanes are there again. */
+  restore(): void {
+    this.#goneUntilMs.clear();
+  }
+
+  /** Throws `LaneGone` while the lane is not there. */
+  check(lane: string): void {
+    if (!this.#isGone(lane)) return;
+    this.world.count("call of a lane that is gone");
+    throw new LaneGone(`lane ${lane} has no queue`);
+  }
+
+  #isGone(lane: string): boolean {
+    return (this.#goneUntilMs.get(lane) ?? 0) > this.world.nowMs;
+  }
+
   send(lane: string, messages: readonly Message[]): readonly number[] {
+    this.check(lane);
     const { chance, rates, nowMs } = this.world;
     const refused: number[] = [];
     for (const [index, message] of messages.entries()) {
@@ -48,13 +83,14 @@ export class SimulatedLanes {
       const copies = chance.is(rates.lostMessage) ? 0 : chance.is(rates.duplicate) ? 2 : 1;
       if (copies !== 1) this.world.count(copies === 0 ? "message lost" : "message doubled");
       for (let copy = 0; copy < copies; copy += 1) {
-        this.#lane(lane).add({ text: encodeMessage(message), deliveries: 0, receipt: "", visibleAtMs: nowMs });
+        this.#lane(lane).add({ text: this.#encode(message), deliveries: 0, receipt: "", visibleAtMs: nowMs });
       }
     }
     return refused;
   }
 
   take(lane: string, messagesMax: number, to: string): Delivery[] {
+    this.check(lane);
     const { chance, rates, nowMs, leaseMs } = this.world;
     const visible = [...this.#lane(lane)].filter(({ visibleAtMs }) => visibleAtMs <= nowMs);
     if (visible.length > 0 && chance.is(rates.shortPoll)) {
@@ -76,6 +112,7 @@ export class SimulatedLanes {
   }
 
   extend(lane: string, receipts: readonly string[]): string[] {
+    this.check(lane);
     const lost: string[] = [];
     for (const receipt of receipts) {
       const stored = this.#leased(lane, receipt);
@@ -86,6 +123,7 @@ export class SimulatedLanes {
   }
 
   ack(lane: string, receipts: readonly string[], by: string): void {
+    this.check(lane);
     for (const receipt of receipts) {
       const stored = this.#leased(lane, receipt);
       const message = decodeMessage(stored?.text ?? "");
@@ -96,10 +134,17 @@ export class SimulatedLanes {
   }
 
   release(lane: string, receipts: readonly string[]): void {
+    this.check(lane);
     for (const receipt of receipts) {
       const stored = this.#leased(lane, receipt);
       if (stored !== undefined) stored.visibleAtMs = this.world.nowMs;
     }
+  }
+
+  #encode(message: Message): string {
+    if (!this.#bare || message.kind !== "batch") return encodeMessage(message);
+    this.world.count("message without spans");
+    return encodeMessage({ ...message, pointer: { ...message.pointer, spans: [] } });
   }
 
   #leased(lane: string, receipt: string): Stored | undefined {
@@ -140,9 +185,15 @@ export class SimulatedQueue implements BatchQueue {
     const { world } = this.#lanes;
     return this.#process.call(`receive ${lane} ${String(messagesMax)}`, () => {
       const untilMs = world.nowMs + waitSeconds * 1000;
-      return new Promise((resolve) => {
+      return new Promise((resolve, reject) => {
         const look = () => {
-          const taken = this.#lanes.take(lane, messagesMax, this.#process.name);
+          let taken: Delivery[];
+          try {
+            taken = this.#lanes.take(lane, messagesMax, this.#process.name);
+          } catch (error) {
+            reject(error instanceof Error ? error : new Error(String(error)));
+            return;
+          }
           if (taken.length === 0 && world.nowMs < untilMs) {
             world.timeline.after(LOOK_MS, look);
             return;
@@ -171,7 +222,9 @@ export class SimulatedQueue implements BatchQueue {
   }
 
   probe(lane: string): Promise<void> {
-    return this.#process.call(`probe ${lane}`, () => Promise.resolve());
+    return this.#process.call(`probe ${lane}`, async () => {
+      this.#lanes.check(lane);
+    });
   }
 }
 

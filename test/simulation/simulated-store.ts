@@ -22,11 +22,15 @@ export class SimulatedStore implements ObjectStore {
   readonly #process: SimulatedProcess;
   readonly #store: MemoryStore;
   readonly #observer: StoreObserver;
+  readonly appendsMax?: number;
+  readonly #appends = new Map<string, number>();
 
-  constructor(process: SimulatedProcess, store: MemoryStore, observer: StoreObserver) {
+  /** `appendsMax`: as the seam's; undefined: any number. */
+  constructor(process: SimulatedProcess, store: MemoryStore, observer: StoreObserver, appendsMax: number | undefined) {
     this.#process = process;
     this.#store = store;
     this.#observer = observer;
+    if (appendsMax !== undefined) this.appendsMax = appendsMax;
   }
 
   put(key: string, bytes: Buffer): Promise<boolean> {
@@ -60,8 +64,19 @@ export class SimulatedStore implements ObjectStore {
   append(key: string, bytes: Buffer, offset: number): Promise<void> {
     return this.#process.call(`append ${short(key)} ${excerpt(key, bytes)}`, async () => {
       await this.#store.append(key, bytes, offset);
+      this.#count(key);
       this.#observer.appended(key, bytes);
     });
+  }
+
+  /** Each log has one writer, so that its process sees all of its appends. */
+  #count(key: string): void {
+    const appends = (this.#appends.get(key) ?? 0) + 1;
+    this.#appends.set(key, appends);
+    const { world } = this.#process;
+    if (appends > (this.appendsMax ?? Infinity)) world.broken(`${key} was appended to ${String(appends)} times`);
+    const log = /\/(ledger|results|errors|verdicts)\/.*-0*[1-9]\d*(?:\.ndjson)?$/.exec(key)?.[1];
+    if (log !== undefined && appends === 1) world.count(`further part: ${log}`);
   }
 
   sync(keys: readonly string[]): Promise<void> {

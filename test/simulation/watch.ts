@@ -166,16 +166,23 @@ export class Watch implements StoreObserver, QueueObserver {
     if (cause !== undefined && cause.kind !== state.cause?.kind && !isFinal(state.state)) {
       this.#world.broken(`job ${job}: the cause of its end changed from ${cause.kind}`);
     }
-    const [a, b] = [before?.lane, state.lane];
-    if (b && a?.lane === b.lane && a.epoch === b.epoch && a.term > b.term) {
-      this.#world.broken(
-        `I11: job ${job}: a deposed driver (term ${String(b.term)}) wrote over term ${String(a.term)}`,
-      );
-    }
+    if (before?.lane && state.lane) this.#driverMoved(job, before.lane, state.lane);
     this.#states.set(job, state);
     const user = this.#userOf(job);
     if (user !== undefined) user.state = state.state;
     if (isFinal(state.state)) this.#world.count(`job ${state.state}`);
+  }
+
+  /** I11: epochs and terms of a job rise, through all of its lanes. */
+  #driverMoved(job: string, a: NonNullable<StateRecord["lane"]>, b: NonNullable<StateRecord["lane"]>): void {
+    const name = ({ lane, epoch, term }: typeof a) =>
+      `lane ${String(lane)}, epoch ${String(epoch)}, term ${String(term)}`;
+    if (a.term > b.term || a.epoch > b.epoch) {
+      this.#world.broken(`I11: job ${job}: a deposed driver (${name(b)}) wrote over ${name(a)}`);
+    }
+    if (a.lane === b.lane) return;
+    this.#world.count("job went on in another lane");
+    if (a.epoch === b.epoch) this.#world.broken(`I11: job ${job} had one epoch in ${name(a)} and ${name(b)}`);
   }
 
   #completionMoved(job: string, record: CompletionRecord): void {
