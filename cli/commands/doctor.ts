@@ -1,7 +1,8 @@
-/** `millrace doctor`: whether this machine and this configuration will do. */
+/** `millrace doctor`: whether this machine and this configuration will do; a cluster's, where its variables are set. */
 import { link, mkdir, mkdtemp, open, rm, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { isCloud } from "../../services/backends/cloud-config.ts";
 import { runCommand } from "../../services/backends/command-lines.ts";
 import { pythonFacts } from "../../services/backends/python-facts.ts";
 import { ENV } from "../../services/protocol/environment.ts";
@@ -30,6 +31,10 @@ const NODE_OLDEST = 24;
 const FREE_BYTES_MIN = 2 * 1024 ** 3;
 
 export async function doctor(cli: Cli, options: DoctorOptions): Promise<number> {
+  if (isCloud(cli.environment)) {
+    const { cloudFindings } = await import("./doctor-cloud.ts");
+    return tell(cli, options, {}, [node(process.versions.node), ...(await cloudFindings(cli))]);
+  }
   const root = rootOf(cli, options);
   const service = await findService(root).catch(() => ({ kind: "none" }) as const);
   const findings: readonly Finding[] = [
@@ -41,12 +46,18 @@ export async function doctor(cli: Cli, options: DoctorOptions): Promise<number> 
     await portFinding(options.port, service),
     ...(await s3(cli)),
   ];
+  return tell(cli, options, { root }, findings);
+}
+
+/** Answers the exit code. */
+function tell(cli: Cli, { output }: DoctorOptions, about: object, findings: readonly Finding[]): number {
   const sound = findings.every(({ result }) => result !== "fail");
-  if (options.output === "json") cli.out.write(`${JSON.stringify({ sound, root, findings }, undefined, 2)}\n`);
+  if (output === "json") cli.out.write(`${JSON.stringify({ sound, ...about, findings }, undefined, 2)}\n`);
   else {
     const paint = paintFor(cli.out, cli.environment);
     const marks = { ok: paint("green", "ok  "), warn: paint("yellow", "warn"), fail: paint("red", "FAIL") };
-    for (const { name, result, says } of findings) cli.out.write(`${marks[result]}  ${name.padEnd(8)}  ${says}\n`);
+    const width = Math.max(8, ...findings.map(({ name }) => name.length));
+    for (const { name, result, says } of findings) cli.out.write(`${marks[result]}  ${name.padEnd(width)}  ${says}\n`);
   }
   return sound ? CLI_EXIT.ok : CLI_EXIT.failed;
 }
