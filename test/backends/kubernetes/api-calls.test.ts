@@ -1,7 +1,8 @@
 import { ApiException } from "@kubernetes/client-node";
 import { describe, expect, it } from "vitest";
 import type { Clock } from "../../../services/backends/clock.ts";
-import { ApiCalls, refusal } from "../../../services/backends/kubernetes/api-calls.ts";
+import { ApiCalls, refusal, unwell } from "../../../services/backends/kubernetes/api-calls.ts";
+import { Unwell } from "../../../services/backends/unwell.ts";
 import { PoolRefused } from "../../../services/backends/worker-pool.ts";
 
 const clock: Clock = { monotonicMs: () => 0, wallMs: () => 0, sleep: () => Promise.resolve() };
@@ -18,7 +19,8 @@ describe("ApiCalls", () => {
     const random = { hex: () => "", fraction: () => 0.5 };
     const calls = new ApiCalls({ clock, random, onRequest: (verb, resource) => asked.push(`${verb} ${resource}`) });
 
-    await expect(calls.ask("create", "jobs", () => Promise.reject(error))).rejects.toThrow();
+    const kind = times === 1 ? ApiException : Unwell;
+    await expect(calls.ask("create", "jobs", () => Promise.reject(error))).rejects.toBeInstanceOf(kind);
 
     expect(asked).toEqual(Array.from({ length: times }, () => "create jobs"));
   });
@@ -36,6 +38,28 @@ describe("refusal", () => {
     const error = refusal("the workers", answer(code, words));
 
     expect(error instanceof PoolRefused).toBe(forGood);
+    expect(error instanceof Unwell).toBe(!forGood);
     expect(error.message).toContain(words);
+  });
+});
+
+describe("an answer that says what is wrong around the service", () => {
+  it.each([
+    [
+      403,
+      'pods is forbidden: User "u" cannot list resource "pods"',
+      /lacks a right in its namespace: .*grant it by a role/,
+    ],
+    [401, "Unauthorized", /does not know the service \(Unauthorized\); give it a valid service account/],
+    [404, "the server could not find the requested resource", /^its workers: the server could not find/],
+  ])("is told in one sentence: %d", (code, words, sentence) => {
+    const error = unwell("its workers", answer(code, words));
+
+    expect(error).toBeInstanceOf(Unwell);
+    expect(error.message).toMatch(sentence);
+  });
+
+  it("is no surprise of ours made harmless", () => {
+    expect(unwell("its workers", new RangeError("no"))).toBeInstanceOf(RangeError);
   });
 });
