@@ -4,7 +4,7 @@ import { apiKeys, jobKeys } from "../../protocol/keys.ts";
 import { isFinal, type FinalState } from "../../protocol/states.ts";
 import { readState, type StoredState } from "../jobs/state-record.ts";
 import { readObject } from "../jobs/stored.ts";
-import type { SplitSource } from "./context.ts";
+import type { DriverDeps } from "./context.ts";
 import { endOfWaiting, endWaiting } from "./end-waiting.ts";
 import { readLane } from "./lane-lease.ts";
 
@@ -20,14 +20,14 @@ export interface WaitingJob {
 /** The jobs that are not final: who waits for a lane, and what any replica does for a job that has none. */
 export class ActiveJobs {
   readonly #store: ObjectStore;
-  readonly #splitterFor: (spec: JobSpec) => SplitSource;
+  readonly #deps: Pick<DriverDeps, "splitterFor" | "say">;
   readonly #apart: Apart;
   /** Specs never change. */
   readonly #specs = new Map<string, JobSpec>();
 
-  constructor(store: ObjectStore, splitterFor: (spec: JobSpec) => SplitSource, apart: Apart) {
-    this.#store = store;
-    this.#splitterFor = splitterFor;
+  constructor(deps: Pick<DriverDeps, "store" | "splitterFor" | "say">, apart: Apart) {
+    this.#store = deps.store;
+    this.#deps = deps;
     this.#apart = apart;
   }
 
@@ -74,7 +74,8 @@ export class ActiveJobs {
     if (await this.#livesOnALane(api, job, stored)) return undefined;
     const cause = await endOfWaiting(this.#store, spec, stored);
     if (cause === undefined) return { spec, stored };
-    await endWaiting(this.#store, spec, stored, cause, this.#splitterFor(spec));
+    const ended = await endWaiting(this.#store, spec, stored, cause, this.#deps.splitterFor(spec));
+    if (ended !== undefined) this.#deps.say(spec, `job ended: ${ended}`);
     return undefined;
   }
 

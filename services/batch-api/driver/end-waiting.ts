@@ -1,7 +1,7 @@
 import type { ObjectStore } from "../../backends/object-store.ts";
 import type { JobSpec } from "../../protocol/jobs.ts";
 import { apiKeys, jobKeys } from "../../protocol/keys.ts";
-import type { EndCause } from "../../protocol/states.ts";
+import type { EndCause, FinalState } from "../../protocol/states.ts";
 import { swapState, type StoredState } from "../jobs/state-record.ts";
 import type { SplitSource } from "./context.ts";
 import { makeCut } from "./cut.ts";
@@ -27,7 +27,8 @@ export async function endOfWaiting(
 
 /**
  * Ends a job that has no lane, in the same steps as a driver does. Any replica may do it, several at once: every step is
- * put-if-absent or compare-and-swap. A lost race is left to the next look.
+ * put-if-absent or compare-and-swap. A lost race is left to the next look. Answers the final state when it was this call
+ * that wrote it.
  */
 export async function endWaiting(
   store: ObjectStore,
@@ -35,7 +36,7 @@ export async function endWaiting(
   stored: StoredState,
   cause: Exclude<EndCause, { kind: "settled" }>,
   splitter: SplitSource,
-): Promise<void> {
+): Promise<FinalState | undefined> {
   const { api, job } = spec;
   const completing =
     stored.state.state === "completing"
@@ -46,7 +47,7 @@ export async function endWaiting(
           lane: null,
           message: "writing results",
         });
-  if (completing === undefined) return;
+  if (completing === undefined) return undefined;
   const splits = new SplitReader(store, api, job, spec.input.batch_size);
   await splits.refresh();
   if (!splits.complete) await splitter.endEarly();
@@ -59,7 +60,8 @@ export async function endWaiting(
   const { state, message } = finalState(cause, ended, final.counts);
   const counts = final.counts;
   const done = await swapState(store, api, job, completing, { state, message, counts, cause: endCause(cause, ended) });
-  if (done === undefined) return;
+  if (done === undefined) return undefined;
   await store.put(apiKeys(api).endedJob(state, job), Buffer.alloc(0));
   await store.delete(apiKeys(api).activeJob(job));
+  return state;
 }

@@ -49,7 +49,7 @@ export class Replica {
     this.#watch = new LaneWatch(deps.clock, deps.queue.leaseSeconds * 1000);
     this.#waitingTold = new WaitingTold(deps.store);
     this.#cutOffs = new CutOffs(deps);
-    this.#active = new ActiveJobs(deps.store, deps.splitterFor, (job, step) => this.#apart(job, step));
+    this.#active = new ActiveJobs(deps, (job, step) => this.#apart(job, step));
   }
 
   /** Looks at lanes and jobs until the signal aborts; then its drivers stop where they are, and others take over. */
