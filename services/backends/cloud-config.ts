@@ -15,6 +15,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** AWS's own addresses of SQS, which name the region; whatever else stands there is an endpoint that somebody chose. */
 const AWS_QUEUE_HOST = /^sqs(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$/;
+const REGION = /^[a-z][a-z0-9-]*$/;
 const LEASE_SECONDS = { default: 60, min: 3, max: 3600 } as const;
 
 /** Whether a process belongs to the cloud runtime: it is told of a store beyond this machine. */
@@ -51,7 +52,7 @@ export function integerOf(
 }
 
 function regionOf(region: string, faults: string[]): string {
-  if (!/^[a-z][a-z0-9-]*$/.test(region)) {
+  if (!REGION.test(region)) {
     const found = region === "" ? "is not set" : "is no name of a region";
     faults.push(`AWS_REGION ${found}; write the region of the bucket and the queues, such as eu-central-1`);
   }
@@ -88,7 +89,7 @@ function queueUrlFault(url: string, region: string): { readonly found: string; r
     return { found: "has no URL of a queue", fix: "write the queue's URL as SQS gives it" };
   }
   const [, elsewhere = region] = AWS_QUEUE_HOST.exec(parsed.hostname) ?? [];
-  if (elsewhere === region || region === "") return undefined;
+  if (elsewhere === region || !REGION.test(region)) return undefined;
   return { found: `has a queue of ${elsewhere}`, fix: `give lanes of AWS_REGION, ${region}` };
 }
 

@@ -47,7 +47,7 @@ export interface EnvironmentRequest {
 }
 
 /** What a stream says when the program at its other side has ended. */
-const BROKEN_PIPE = ["EPIPE", "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE"];
+const READER_ENDED = ["EPIPE", "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE"];
 
 /** Lies beside the project's files in a request. */
 const DEPENDENCIES_FILE = ".millrace-dependencies.json";
@@ -134,7 +134,7 @@ export async function unpackEnvironment(place: EnvironmentPlace, root: string): 
     const tar = spawn("tar", ["--extract", "--no-same-owner", "--file=-", "--directory", fresh], {
       stdio: ["pipe", "ignore", "inherit"],
     });
-    const unpacked = pipeline(partsOf(place, end), createZstdDecompress(), tar.stdin);
+    const unpacked = pipeline(partsOf(place, end), createZstdDecompress(), tar.stdin).catch(readerEnded);
     await both(unpacked, succeeds(tar, "tar could not unpack the environment"));
     await rename(join(fresh, end.folder), join(environments, end.folder));
   } catch (error) {
@@ -168,13 +168,16 @@ async function* inParts(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   if (bytes > 0) yield Buffer.concat(held, bytes);
 }
 
-/** Waits for both, whatever comes of the other, and throws what went wrong first: tar's own end, if the stream only broke. */
+/** Waits for both, whatever comes of the other; the stream's fault is told first, because tar's would follow from it. */
 async function both(stream: Promise<void>, tar: Promise<void>): Promise<void> {
   const ends = await Promise.allSettled([stream, tar]);
-  const [broken, failed] = ends.map((end) => (end.status === "rejected" ? (end.reason as Error) : undefined));
-  const isEcho = broken !== undefined && "code" in broken && BROKEN_PIPE.includes(String(broken.code));
-  const cause = isEcho ? (failed ?? broken) : (broken ?? failed);
-  if (cause !== undefined) throw cause;
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+}
+
+/** Who reads has ended, well or not: its exit code says which. It may end before the stream's own end was acknowledged. */
+function readerEnded(error: unknown): void {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (!READER_ENDED.includes(code)) throw error;
 }
 
 async function succeeds(child: ChildProcess, failure: string): Promise<void> {

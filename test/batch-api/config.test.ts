@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { readServiceConfig } from "../../services/batch-api/config.ts";
+import { Misconfigured } from "../../services/protocol/environment.ts";
+
+const WHOLE = {
+  MILLRACE_STORE: "s3://acme-batch",
+  MILLRACE_LANES: "https://sqs.eu-central-1.amazonaws.com/111122223333/photos-0",
+  MILLRACE_LOG_GROUP: "/millrace/photos",
+  AWS_REGION: "eu-central-1",
+  MILLRACE_API: "photos",
+  MILLRACE_NAMESPACE: "batch",
+  MILLRACE_POD_TEMPLATE: "photos.worker",
+};
+
+function faultsOf(environment: Readonly<Record<string, string>>): readonly string[] {
+  try {
+    readServiceConfig(environment);
+  } catch (error) {
+    if (error instanceof Misconfigured) return error.message.split("\n");
+    throw error;
+  }
+  return [];
+}
+
+describe("readServiceConfig", () => {
+  it("reads what a service in a cluster is told", () => {
+    expect(readServiceConfig(WHOLE)).toMatchObject({
+      ...{ bucket: "acme-batch", api: "photos", namespace: "batch", podTemplate: "photos.worker" },
+      ...{ builderServiceAccount: undefined, port: 8877, healthPort: 8878 },
+    });
+    const builder = { ...WHOLE, MILLRACE_BUILDER_SERVICE_ACCOUNT: "photos-builder" };
+    expect(readServiceConfig(builder).builderServiceAccount).toBe("photos-builder");
+    expect(readServiceConfig({ ...WHOLE, MILLRACE_BUILDER_SERVICE_ACCOUNT: "" }).builderServiceAccount).toBeUndefined();
+  });
+
+  it("names every fault at once, a line each, by the variable's name", () => {
+    const faults = faultsOf({ MILLRACE_PORT: "0", MILLRACE_API: "v1", MILLRACE_POD_TEMPLATE: "Photos" });
+
+    expect(faults.map((fault) => fault.split(" ")[0])).toEqual([
+      "MILLRACE_STORE",
+      "MILLRACE_LANES",
+      "MILLRACE_LOG_GROUP",
+      "AWS_REGION",
+      "MILLRACE_API",
+      "MILLRACE_NAMESPACE",
+      "MILLRACE_POD_TEMPLATE",
+      "MILLRACE_PORT",
+    ]);
+  });
+
+  it.each([
+    ["MILLRACE_API", "Photos", /^MILLRACE_API is characters that no API name has; use/],
+    ["MILLRACE_API", "metrics", /^MILLRACE_API is a word of the service's own addresses;/],
+    ["MILLRACE_NAMESPACE", "batch.photos", /^MILLRACE_NAMESPACE is no namespace: those have no dots/],
+    ["MILLRACE_NAMESPACE", "b".repeat(64), /^MILLRACE_NAMESPACE is no namespace: those have no dots and at most 63/],
+    ["MILLRACE_POD_TEMPLATE", "-photos", /^MILLRACE_POD_TEMPLATE is no name that Kubernetes takes;/],
+    ["MILLRACE_BUILDER_SERVICE_ACCOUNT", "a b", /^MILLRACE_BUILDER_SERVICE_ACCOUNT is no name that Kubernetes takes;/],
+    ["MILLRACE_PORT", "65536", /^MILLRACE_PORT is no whole number from 1 to 65535;/],
+    ["MILLRACE_HEALTH_PORT", "8877", /^MILLRACE_HEALTH_PORT is the port of the doors;/],
+  ])("refuses %s=%s", (name, value, fault) => {
+    expect(faultsOf({ ...WHOLE, [name]: value })).toEqual([expect.stringMatching(fault)]);
+  });
+});
