@@ -17,7 +17,6 @@ declare const WebAssembly: {
 const PAGE_BYTES = 65_536;
 /** The scan reads whole blocks, beyond the chunk's end. */
 const SLACK_BYTES = 64;
-const SLOTS = 4;
 /** The scanner's state stands before the slots: whether the line in progress is solid, and how many lines were missing. */
 const STATE_BYTES = 64;
 
@@ -30,16 +29,17 @@ export class LineScanner {
   readonly #cut: LinesExports["cut"];
   readonly #state: Uint32Array;
 
-  constructor(chunkBytes: number) {
+  /** `slots`: how many buffers. */
+  constructor(chunkBytes: number, slots: number) {
     this.chunkBytes = chunkBytes;
     const slotBytes = chunkBytes + SLACK_BYTES;
-    const pages = Math.ceil((STATE_BYTES + SLOTS * slotBytes) / PAGE_BYTES);
+    const pages = Math.ceil((STATE_BYTES + slots * slotBytes) / PAGE_BYTES);
     const memory = new WebAssembly.Memory({ initial: pages });
     compiled ??= new WebAssembly.Module(Buffer.from(LINES_WASM, "base64"));
     const { exports } = new WebAssembly.Instance(compiled, { m: { memory } });
     this.#cut = (exports as LinesExports).cut;
     this.#state = new Uint32Array(memory.buffer, 0, 2);
-    this.buffers = Array.from({ length: SLOTS }, (_, slot) =>
+    this.buffers = Array.from({ length: slots }, (_, slot) =>
       Buffer.from(memory.buffer, STATE_BYTES + slot * slotBytes, chunkBytes),
     );
   }

@@ -33,7 +33,7 @@ describe("LineCutter", () => {
         fc.integer({ min: 3, max: 200 }),
         (parts, perSpan, chunkBytes) => {
           const bytes = Buffer.from(parts.join(""));
-          const scanner = new LineScanner(chunkBytes);
+          const scanner = new LineScanner(chunkBytes, 4);
           const cutter = new LineCutter(scanner);
           cutter.begin(0);
           const ends: number[] = [];
