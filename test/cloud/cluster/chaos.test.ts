@@ -11,7 +11,7 @@ import { PodHistory, type PodSeen } from "../support/pod-history.ts";
 import { isAlive, mainProcessOfPod, signalPod } from "../support/pod-processes.ts";
 import { describeOnRealNodes } from "../support/real-nodes.ts";
 import { mend, spoil, unfired } from "./bad-servers.ts";
-import { driverOf, laneOf, Ordeal, whenLane, whenNode } from "./ordeal.ts";
+import { bytesBehindTheCut, driverOf, laneOf, Ordeal, whenLane, whenNode } from "./ordeal.ts";
 
 const DRAINED = 75;
 const EXCEEDS_MEMORY_MIB = 600;
@@ -194,7 +194,9 @@ describeOnRealNodes("a batch API where things break", () => {
     node.thawKubelet();
 
     await second.end();
-    expect(await cloud.job(first.job)).toEqual(stopped);
+    const { state, items, batches } = await cloud.job(first.job);
+    expect({ state, items, batches }).toEqual({ state: "stopped", items: stopped.items, batches: stopped.batches });
+    expect(await bytesBehindTheCut(cloud, first.id, zombie)).toBeGreaterThan(0);
     await cloud.proveAll();
     await first.gate.stop();
   });

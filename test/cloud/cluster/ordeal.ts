@@ -2,7 +2,8 @@
 import { CoreV1Api } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import type { LaneRecord } from "../../../services/protocol/lanes.ts";
-import { apiKeys } from "../../../services/protocol/keys.ts";
+import type { Cut } from "../../../services/protocol/jobs.ts";
+import { apiKeys, jobKeys } from "../../../services/protocol/keys.ts";
 import type { JobOnWire } from "../../support/api-user.ts";
 import { API, type CloudUnderTest } from "../support/a-cloud.ts";
 import { awaitWith } from "../support/cluster-process.ts";
@@ -87,6 +88,16 @@ export function whenLane(
     },
     seconds,
   );
+}
+
+/** What a worker wrote into its ledger after its job's cut: it lies there and counts for nothing. */
+export async function bytesBehindTheCut(cloud: CloudUnderTest, job: string, { uid }: PodSeen): Promise<number> {
+  const keys = jobKeys(API, job);
+  const found = await cloud.store.get(keys.cut);
+  const { ledgers } = JSON.parse(found?.bytes.toString("utf8") ?? "{}") as Cut;
+  const { entries } = await cloud.store.list(keys.ledgers);
+  const own = entries.filter(({ key }) => key.includes(`-${uid.replaceAll("-", "").slice(0, 8)}`));
+  return own.reduce((sum, { key, sizeBytes }) => sum + sizeBytes - (ledgers[key] ?? 0), 0);
 }
 
 /** The pod of the replica that drives a job now: it said so, with the newest term. */

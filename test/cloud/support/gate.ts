@@ -21,6 +21,7 @@ class Handler:
 
     def handle_batch(self, payload):
         for item in payload:
+            print("item", item["at"])
             if "hold" in item:
                 self.ask("hold/" + item["hold"])
             elif not self.open:
