@@ -5,7 +5,7 @@ import { LIMITS } from "../protocol/limits.ts";
 import { cortexRoutes } from "./dialects/cortex.ts";
 import { apiRoutes } from "./routes/apis.ts";
 import type { App, Door } from "./routes/door.ts";
-import { refuseCrossSite, refuseForeignHost, refuseWhileStarting } from "./routes/guards.ts";
+import { refuseCrossSite, refuseForeignHost, refuseOtherApi, refuseWhileStarting } from "./routes/guards.ts";
 import type { AllowedHosts } from "./routes/guards.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { jobRoutes } from "./routes/jobs.ts";
@@ -78,6 +78,7 @@ function modernDoor(app: App, door: Door): void {
   app.addHook("onRequest", async (request) => {
     refuseCrossSite(request);
     refuseWhileStarting(door.readiness());
+    refuseOtherApi(door.only, request);
   });
   void app.register(async (scope) => {
     apiRoutes(scope, door);

@@ -123,6 +123,7 @@ async function openDoors(options: CloudOptions, service: Service, { readiness }:
   const door: AppOptions = {
     ...{ jobs, apis, metrics, clock: realClock, random: realRandom, readiness, version },
     hosts: { kind: "loopback" },
+    only: config.api,
   };
   const app = await buildApp(door);
   await app.listen({ host: DOORS_HOST, port: config.port });

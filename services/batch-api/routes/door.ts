@@ -21,6 +21,8 @@ export interface Door {
   readonly clock: Clock;
   readonly random: Random;
   readonly readiness: () => Readiness;
+  /** The one API that the service stands for; absent: any. */
+  readonly only?: string;
   /** Seconds between heartbeats of an event stream; default 15. */
   readonly heartbeatSeconds: number;
 }

@@ -27,3 +27,11 @@ export function refuseWhileStarting(readiness: Readiness): void {
   if (readiness.kind !== "starting") return;
   throw new Problem("service_starting", `The service is starting: ${readiness.why} Ask again in a second.`);
 }
+
+/** Of other APIs a service does not even look for jobs: its rights may end at its own. Deploying says why not by itself. */
+export function refuseOtherApi(only: string | undefined, { method, params }: FastifyRequest): void {
+  const { api } = params as { readonly api?: string };
+  if (only === undefined || api === undefined || api === only || method === "PUT") return;
+  const detail = `There is no API ${JSON.stringify(api.slice(0, 100))} here; this service stands for ${JSON.stringify(only)}.`;
+  throw new Problem("api_not_found", detail);
+}
