@@ -20,6 +20,8 @@ export interface CloudServers {
   /** S3 itself, past the proxy: for what a test looks at. */
   readonly s3Endpoint: string;
   deleteLane(lane: number): Promise<void>;
+  /** A queue of that name, beside the lanes. */
+  makeLane(name: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -56,6 +58,9 @@ export async function startCloudServers(lanes: number): Promise<CloudServers> {
       AWS_ENDPOINT_URL_S3: proxies.s3.endpoint,
       AWS_ENDPOINT_URL_SQS: proxies.sqs.endpoint,
       AWS_ENDPOINT_URL_CLOUDWATCH_LOGS: proxies.logs.endpoint,
+    },
+    async makeLane(name) {
+      await queues.send(new CreateQueueCommand({ QueueName: name }));
     },
     async deleteLane(lane) {
       const { DeleteQueueCommand } = await import("@aws-sdk/client-sqs");
