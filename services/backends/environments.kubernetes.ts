@@ -17,6 +17,7 @@ import { ObjectEvents } from "./kubernetes/object-events.ts";
 import { podMissingFor, podWaitingFor } from "./kubernetes/waiting-reasons.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { ProjectFiles } from "./project-files.ts";
+import { PoolRefused } from "./worker-pool.ts";
 
 export interface JobEnvironmentsOptions {
   readonly api: string;
@@ -123,7 +124,7 @@ export class JobEnvironments implements Environments {
     } catch (error) {
       if (statusOf(error) === 409) return; // another replica builds the same
       if (isSilence(error)) return; // the next look tells
-      throw new EnvironmentFailed(refusal("the environment's builder", error).message, "", error);
+      throw refusedFor(error);
     }
   }
 
@@ -143,7 +144,7 @@ export class JobEnvironments implements Environments {
       if (statusOf(error) === 404) return { kind: "absent" };
       // It builds on without us.
       if (isSilence(error)) return { kind: "living", waits: error instanceof Error ? error.message : String(error) };
-      throw new EnvironmentFailed(refusal("the environment's builder", error).message, "", error);
+      throw refusedFor(error);
     }
   }
 
@@ -173,6 +174,12 @@ export class JobEnvironments implements Environments {
     const request = { namespace, name, propagationPolicy: "Background", body: { preconditions: { uid } } };
     await this.#calls.ask("delete", "jobs", () => this.#batch.deleteNamespacedJob(request)).catch(() => undefined); // its time to live ends it
   }
+}
+
+/** What comes back the same however often it is asked is the deployment's fault; quotas and rights are the cluster's. */
+function refusedFor(error: unknown): Error {
+  const refused = refusal("the environment's builder", error);
+  return refused instanceof PoolRefused ? new EnvironmentFailed(refused.message, "", error) : refused;
 }
 
 /** The API server did not answer; what it answered for good has a status. */

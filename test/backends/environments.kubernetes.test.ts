@@ -7,6 +7,7 @@ import { EnvironmentFailed } from "../../services/backends/environments.ts";
 import { MemoryStore } from "../../services/backends/object-store.memory.ts";
 import { SPEC_DEFAULTS } from "../../services/protocol/api-spec.parse.ts";
 import { apiKeys } from "../../services/protocol/keys.ts";
+import { Unwell } from "../../services/backends/unwell.ts";
 import { aProject } from "../support/project-folder.ts";
 import {
   noObject,
@@ -241,11 +242,13 @@ describe("JobEnvironments", () => {
     expect(said[1]).toContain("the Kubernetes API server did not answer");
   });
 
-  it("tells what Kubernetes refuses", async () => {
+  it("tells what Kubernetes refuses for good from what it may grant later", async () => {
     refuseCreate = { status: 403, body: { message: "jobs is forbidden: a policy says no" } };
 
     const failed = await failureOf(environments().build(FILES, dependencies, silently));
-
     expect(failed.message).toContain("jobs is forbidden: a policy says no");
+
+    refuseCreate = { status: 403, body: { message: "jobs.batch is forbidden: exceeded quota: few" } };
+    await expect(environments().build(FILES, dependencies, silently)).rejects.toBeInstanceOf(Unwell);
   });
 });
