@@ -10,7 +10,7 @@ import { containerdConfig, containerdSocket, kubeletConfig, networkConfig, type 
 
 const run = promisify(execFile);
 const INNER = join(import.meta.dirname, "node-inner.sh");
-const READY_SECONDS = 60;
+const READY_SECONDS = 120;
 
 export interface NodeOptions {
   readonly labels?: Readonly<Record<string, string>>;
