@@ -11,7 +11,7 @@ export interface RunnerParts {
   readonly hand: Hand;
   readonly reader: PayloadReader;
   readonly settler: Settler;
-  /** A batch has been settled (not yet flushed), or handed back. */
+  /** A batch has been settled (not yet flushed), or handed back, or a handler is up again: there may be room for more. */
   readonly onSettled: () => void;
   /** The handler cannot be started any more. */
   readonly onSick: (error: HandlerStartFailed) => void;
@@ -51,10 +51,14 @@ export class Runner {
     this.#slots = Array.from({ length: deps.processes }, (_, index) => new Slot(index, deps.clock));
   }
 
-  /** Starts all handler processes; throws `HandlerStartFailed` when one cannot. */
-  async start(): Promise<Ready> {
-    const started = await Promise.all(this.#slots.map((slot) => this.#startSlot(slot)));
-    return { hook: started.some(({ hook }) => hook) };
+  /** Starts all handler processes; undefined when the signal aborts before they are up. Throws `HandlerStartFailed` when one cannot. */
+  async start(signal: AbortSignal): Promise<Ready | undefined> {
+    const aborted = new Promise<undefined>((resolve) => {
+      if (signal.aborted) resolve(undefined);
+      signal.addEventListener("abort", () => { resolve(undefined); }, { once: true }); // prettier-ignore
+    });
+    const started = await Promise.race([Promise.all(this.#slots.map((slot) => this.#startSlot(slot))), aborted]);
+    return started && { hook: started.some(({ hook }) => hook) };
   }
 
   /** Pointers came into the hand. */
@@ -111,6 +115,7 @@ export class Runner {
   async #startSlot(slot: Slot): Promise<Ready> {
     const { handler, ready } = await this.#deps.startHandler(slot.index);
     slot.handler = handler;
+    if (this.#stopped) void handler.close(); // it came up too late: nobody waits for it any more
     if (this.#totalBatches !== undefined) handler.tellTotalBatches(this.#totalBatches);
     void handler.ended.then(() => {
       if (slot.handler === handler) slot.handler = undefined;
@@ -124,6 +129,7 @@ export class Runner {
     this.#startSlot(slot).then(
       () => {
         this.#dispatch();
+        this.#parts.onSettled();
       },
       (error: unknown) => {
         if (this.#stopped) return;
@@ -233,9 +239,9 @@ export class Runner {
     });
   }
 
-  /** Every handler process has had its batch for long: whatever came now would wait. */
+  /** Every handler process has had its batch for long, or is not up: whatever came now would wait. */
   get runsLong(): boolean {
-    return this.#slots.every((slot) => slot.headMs() > LONG_BATCH_MS);
+    return this.#slots.every((slot) => slot.busyMs() > LONG_BATCH_MS);
   }
 
   /** Nothing runs and nothing waits. */

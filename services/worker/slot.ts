@@ -7,9 +7,10 @@ import type { Payload } from "./payload-reader.ts";
 /** One handler process with the batches in its pipe, the first of which it works on. */
 export class Slot {
   readonly index: number;
-  handler: Handler | undefined;
   readonly #clock: Clock;
   readonly #inFlight: HeldBatch[] = [];
+  #handler: Handler | undefined;
+  #withoutSinceMs: number;
   /** A handler that began nothing any more: its process is on its way out. */
   #spent: Handler | undefined;
   /** Since when the first one in the pipe has had the handler to itself. */
@@ -18,6 +19,17 @@ export class Slot {
   constructor(index: number, clock: Clock) {
     this.index = index;
     this.#clock = clock;
+    this.#withoutSinceMs = clock.monotonicMs();
+  }
+
+  /** Undefined while none is up. */
+  get handler(): Handler | undefined {
+    return this.#handler;
+  }
+
+  set handler(handler: Handler | undefined) {
+    if (handler === undefined) this.#withoutSinceMs = this.#clock.monotonicMs();
+    this.#handler = handler;
   }
 
   get depth(): number {
@@ -33,6 +45,11 @@ export class Slot {
   /** How long the first batch in the pipe has been with the handler, milliseconds; 0 without one, or while it is read. */
   headMs(): number {
     return this.#inFlight[0]?.begun === true ? this.#clock.monotonicMs() - this.#headSinceMs : 0;
+  }
+
+  /** How long what comes to it has had to wait, milliseconds: for the batch in work, or for a handler to be up. */
+  busyMs(): number {
+    return this.#handler === undefined ? this.#clock.monotonicMs() - this.#withoutSinceMs : this.headMs();
   }
 
   /** Puts a batch into the pipe, whose payload is `read` there; resolves when its attempt has ended. Never rejects but for errors of this program. */

@@ -100,8 +100,9 @@ export class Worker {
 
   async #startHandlers(): Promise<boolean> {
     try {
-      const { hook } = await this.#runner.start();
-      this.#settler.note({ t: "ready", hook });
+      const ready = await this.#runner.start(this.#over.signal);
+      if (ready === undefined) return false;
+      this.#settler.note({ t: "ready", hook: ready.hook });
       await this.#settler.flush();
       return true;
     } catch (error) {
@@ -119,13 +120,10 @@ export class Worker {
 
   async #readLane(): Promise<LaneWord> {
     const word = await this.#lane.read();
+    const isEmptyHanded = this.#hand.size === 0 && this.#completing === undefined;
     if (word === "abort") this.leave({ kind: "stop" });
-    else if (word === "leave" && this.#isEmptyHanded()) this.leave({ kind: "excess" });
+    else if (word === "leave" && isEmptyHanded) this.leave({ kind: "excess" });
     return word;
-  }
-
-  #isEmptyHanded(): boolean {
-    return this.#hand.size === 0 && this.#completing === undefined;
   }
 
   #mayStart(): boolean | Promise<boolean> {

@@ -72,7 +72,7 @@ export class RunnerBench {
   static async started(over: Partial<WorkerDeps> = {}): Promise<RunnerBench> {
     const bench = new RunnerBench(over);
     await bench.world.memory.put("items", Buffer.from("0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n"));
-    await bench.runner.start();
+    await bench.runner.start(new AbortController().signal);
     return bench;
   }
 

@@ -22,8 +22,9 @@ export class WorkerBench {
   readonly said: string[] = [];
   ready: Ready = { hook: true };
   startFault: HandlerStartFailed | undefined;
-  /** Handlers that start from now on never get ready. */
+  /** Handlers that start from now on do not get ready before `endDelay`. */
   delayStart = false;
+  #delayed: (() => void)[] = [];
   readonly worker: Worker;
   exitCode: number | undefined;
   error: unknown;
@@ -89,6 +90,13 @@ export class WorkerBench {
     return (await this.ledger()).filter((line): line is Extract<LedgerLine, { t: T }> => line.t === kind);
   }
 
+  /** All handlers whose start was delayed get ready. */
+  async endDelay(): Promise<void> {
+    this.delayStart = false;
+    for (const start of this.#delayed.splice(0)) start();
+    await this.settle();
+  }
+
   async advance(milliseconds: number): Promise<void> {
     await this.world.clock.advance(milliseconds);
     await this.settle();
@@ -100,10 +108,13 @@ export class WorkerBench {
 
   #startHandler() {
     if (this.startFault !== undefined) return Promise.reject(this.startFault);
-    if (this.delayStart) return new Promise<never>(() => undefined);
-    const handler = new FakeHandler();
-    this.handlers.push(handler);
-    return Promise.resolve({ handler, ready: this.ready });
+    const started = () => {
+      const handler = new FakeHandler();
+      this.handlers.push(handler);
+      return { handler, ready: this.ready };
+    };
+    if (!this.delayStart) return Promise.resolve(started());
+    return new Promise<ReturnType<typeof started>>((resolve) => this.#delayed.push(() => { resolve(started()); })); // prettier-ignore
   }
 
   /** A poll of somebody else: what is visible in the lane. */

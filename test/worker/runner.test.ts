@@ -145,7 +145,7 @@ describe("the runner", () => {
     const bench = new RunnerBench();
     bench.startsFail = true;
 
-    await expect(bench.runner.start()).rejects.toThrow("no module named numpy");
+    await expect(bench.runner.start(new AbortController().signal)).rejects.toThrow("no module named numpy");
   });
 });
 
