@@ -91,7 +91,7 @@ describeOnRealNodes("a batch API where things break", () => {
     const [near, far] = cloud.cluster.nodes;
     if (near === undefined || far === undefined) throw new Error("two nodes were asked for");
     const { admin } = cloud.cluster;
-    const ordeal = await Ordeal.begin(cloud, { batches: 1_500, workers: 6 });
+    const ordeal = await Ordeal.begin(cloud, { batches: 2_500, workers: 6 });
     const { gate, id } = ordeal;
     await history.whenRunning(id, 6);
     const on = (node: string) => history.running(id).filter((pod) => pod.node === node);
@@ -130,7 +130,7 @@ describeOnRealNodes("a batch API where things break", () => {
   });
 
   it("is driven on while the API server restarts, and by another replica when one is killed or frozen", async () => {
-    const ordeal = await Ordeal.begin(cloud, { batches: 1_500, workers: 4 });
+    const ordeal = await Ordeal.begin(cloud, { batches: 2_500, workers: 4 });
     const { gate, id } = ordeal;
     await gate.morePasses(50);
     await cloud.cluster.controlPlane.restartApiServer();
