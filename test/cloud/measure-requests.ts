@@ -168,19 +168,25 @@ function print(what: string, bill: Bill, over: number): void {
 }
 
 async function measure(measurement: Measurement, workers: number): Promise<void> {
-  await measurement.during("an idle service with one lane", 60);
-  const slow = await measurement.submit(workers, 90 * workers, 1);
+  await measurement.during("an idle service with one lane", 30);
+  const slow = await measurement.submit(workers, 75 * workers, 1);
   while ((await measurement.settled(slow)) < workers) await sleep(500);
   const before = await measurement.settled(slow);
-  await measurement.during(`${String(workers)} workers, a batch a second each`, 60);
+  await measurement.during(`${String(workers)} workers, batches of a second`, 60);
   process.stdout.write(`  batches settled meanwhile: ${String((await measurement.settled(slow)) - before)}\n`);
   await measurement.ended(slow);
-  await sleep(3_000);
+  await sleep(3_000); // what the end gives back
   const batches = 20_000;
   measurement.take();
+  const startedMs = performance.now();
   const fast = await measurement.submit(workers, batches, 0);
   await measurement.ended(fast);
-  print(`a job of ${String(batches)} batches that take no time, a batch`, measurement.take(), batches);
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
+  print(
+    `a whole job of ${String(batches)} batches that take no time, ${seconds} s, a batch`,
+    measurement.take(),
+    batches,
+  );
 }
 
 const servers = await startCloudServers(1);
