@@ -89,7 +89,9 @@ function workerOf(parts: WorkerParts, spec: JobSpec): Worker {
       drainSeconds: 3,
     },
     startHandler: async () => {
-      await process.sleep(world.pace.skewed(10, 1_000));
+      const late = world.chance.is(10 * world.rates.slow);
+      if (late) world.count("handler late");
+      await process.sleep(world.pace.skewed(10, 1_000) + (late ? 3 * world.leaseMs : 0));
       if (parts.startFails()) throw new HandlerStartFailed("it cannot be imported", "");
       return { handler: new SimulatedHandler(process, parts.deeds, parts.hook), ready: { hook: parts.hook } };
     },

@@ -24,6 +24,7 @@ const MUST_HAPPEN = [
   "late ledger line",
   "late write refused",
   "leftover delivered",
+  "handler late",
   "hook closed",
   "message doubled",
   "message lost",
