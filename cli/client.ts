@@ -128,8 +128,12 @@ export function problemError(problem: Told): CliError {
   return new CliError(message, exitCodeOf(code, status));
 }
 
+/** What passes by itself, or once an operator has mended it: who follows a job asks again. */
+const PASSING: ReadonlySet<string> = new Set(["service_starting", "store_unwell", "backend_unwell"]);
+
 function exitCodeOf(code: string, status: number): number {
   if (code === "job_not_found" || code === "api_not_found") return CLI_EXIT.notFound;
+  if (PASSING.has(code)) return CLI_EXIT.unreachable;
   if (code === "environment_failed" || status === 409 || status >= 500) return CLI_EXIT.failed;
   return CLI_EXIT.usage;
 }

@@ -40,7 +40,7 @@ export const CLI_EXIT = {
   jobFailed: 4,
   /** No such job or API. */
   notFound: 5,
-  /** The service cannot be reached. */
+  /** The service cannot be reached, or something that it needs does not work now. */
   unreachable: 6,
   /** Detached by Ctrl-C; the job goes on. */
   detached: 130,

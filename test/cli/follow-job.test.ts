@@ -69,6 +69,18 @@ describe("following a job", () => {
     expect(await seen(() => address)).toEqual(["running", "succeeded"]);
   });
 
+  it("asks again while the store behind the service does not work", async () => {
+    let asked = 0;
+    const address = await answering((_, reply) => {
+      asked += 1;
+      reply.statusCode = asked <= 2 ? 503 : 200;
+      const problem = { code: "store_unwell", status: 503, detail: "the credentials have expired" };
+      reply.end(asked <= 2 ? JSON.stringify(problem) : event(ended));
+    });
+
+    expect(await seen(() => address)).toEqual(["lost", "back", "succeeded"]);
+  });
+
   it("throws what the service refuses", async () => {
     const address = await answering((_, reply) => {
       reply.statusCode = 404;
