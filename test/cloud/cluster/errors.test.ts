@@ -1,7 +1,7 @@
 /** What is wrong around a service gets a sentence, and what is mended goes on: a service as a process, nothing of it faked. */
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { BatchV1Api, RbacAuthorizationV1Api } from "@kubernetes/client-node";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { ENV } from "../../../services/protocol/environment.ts";
 import { apiKeys, jobKeys } from "../../../services/protocol/keys.ts";
 import type { ApiVersion, StateRecord } from "../../../services/protocol/jobs.ts";
@@ -51,6 +51,12 @@ beforeAll(async () => {
     ...{ region: S3_REGION, credentials: S3_CREDENTIALS },
     ...{ endpoint: cloud.servers.s3Endpoint, forcePathStyle: true },
   });
+});
+afterEach(() => {
+  for (const proxy of Object.values(cloud.servers.proxies)) {
+    proxy.rules.clear();
+    proxy.heal();
+  }
 });
 afterAll(async () => {
   s3.destroy();
