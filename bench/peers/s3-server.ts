@@ -19,14 +19,20 @@ export interface BenchS3 {
 const BUCKET = "bench";
 const STARTS_SECONDS_MAX = 20;
 
-/** Throws, with the fix, when the server was never built. */
+/** The server was never built; the message says how. */
+export class ServerMissing extends Error {
+  override readonly name = "ServerMissing";
+}
+
+/** Throws `ServerMissing`. */
 export async function startBenchS3(): Promise<BenchS3> {
+  const program = builtServer();
   const folder = mkdtempSync(join(tmpdir(), "bench-s3-"));
   mkdirSync(join(folder, BUCKET));
   const credentials = { accessKeyId: "bench", secretAccessKey: "bench-secret" };
   const address = `127.0.0.1:${String(await freePort())}`;
   const server = spawn(
-    builtServer(),
+    program,
     ["--port", address, "--health", "/health", "--quiet", "--keep-alive", "posix", folder],
     {
       env: { ROOT_ACCESS_KEY: credentials.accessKeyId, ROOT_SECRET_KEY: credentials.secretAccessKey },
@@ -54,7 +60,8 @@ function builtServer(): string {
   const cache = join(xdg === "" ? join(homedir(), ".cache") : xdg, "millrace-test-servers");
   const names = namesIn(cache).filter((name) => /^versitygw-[0-9a-f]+$/.test(name));
   const newest = names.at(-1);
-  if (newest === undefined) throw new Error(`there is no versitygw in ${cache}; build it: node test/cloud/prepare.ts`);
+  if (newest === undefined)
+    throw new ServerMissing(`there is no versitygw in ${cache}; build it: node test/cloud/prepare.ts`);
   return join(cache, newest, "versitygw");
 }
 
