@@ -8,7 +8,7 @@ import { readServiceConfig, type ServiceConfig } from "../../services/batch-api/
 import { ENV, Misconfigured } from "../../services/protocol/environment.ts";
 import { apiKeys, queueLane } from "../../services/protocol/keys.ts";
 import type { Cli } from "../cli.ts";
-import type { Finding } from "./doctor.ts";
+import type { Finding } from "../finding.ts";
 
 /** Batches of a lane travel in messages of up to so many bytes. */
 const MESSAGE_BYTES_MIN = 1_048_576;

@@ -13,18 +13,11 @@ import { Client } from "../client.ts";
 import type { CommonOptions } from "../common-options.ts";
 import { rootOf } from "../connection.ts";
 import { paintFor } from "../paint.ts";
+import type { Finding } from "../finding.ts";
 import { findService, type FoundService } from "../service-file.ts";
 
 export interface DoctorOptions extends CommonOptions {
   readonly port: number;
-}
-
-export interface Finding {
-  readonly name: string;
-  /** warn: it works, and something may not. */
-  readonly result: "ok" | "warn" | "fail";
-  /** What was found, and the fix when there is something to mend. */
-  readonly says: string;
 }
 
 const NODE_OLDEST = 24;

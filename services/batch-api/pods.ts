@@ -40,7 +40,7 @@ export function podTemplateOf(declared: () => Promise<V1PodTemplateSpec>): (spec
   return async (spec) => {
     const template = await declared();
     try {
-      return { ...workerPods(spec, template) };
+      return workerPods(spec, template) as unknown as PodTemplate; // a literal, kept as JSON
     } catch (error) {
       return unusable(error);
     }

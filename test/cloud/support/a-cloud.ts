@@ -32,6 +32,9 @@ export interface CloudOptions {
 /** A replica that takes longer is as good as one that is gone. */
 const ANSWER_MILLISECONDS = 10_000;
 
+/** The fields of a class of the Kubernetes client: what a literal needs to have. */
+type Literal<T> = Pick<T, keyof T>;
+
 interface Replica {
   readonly name: string;
   readonly port: number;
@@ -99,7 +102,7 @@ export class CloudUnderTest extends ApiUser {
   /** Asks another replica when one does not answer, and goes on with that. */
   async request(path: string, init: RequestInit = {}): Promise<Response> {
     for (let left = this.replicas.length - 1; ; left -= 1) {
-      const { port } = this.replicas[this.asked % this.replicas.length] as Replica;
+      const port = this.replicas[this.asked % this.replicas.length]?.port ?? 0;
       try {
         const signal = AbortSignal.timeout(ANSWER_MILLISECONDS);
         return await fetch(`http://127.0.0.1:${String(port)}${path}`, { ...init, signal });
@@ -211,7 +214,7 @@ export class CloudUnderTest extends ApiUser {
   }
 
   /** Read-only root, no rights on the machine, and the servers' addresses and credentials. */
-  #container(name: string, image: string): V1Container {
+  #container(name: string, image: string): Literal<V1Container> {
     return {
       name,
       image,
@@ -228,7 +231,7 @@ export class CloudUnderTest extends ApiUser {
   }
 
   /** On the host's network: the servers listen on its loopback. */
-  #pod(serviceAccountName: string, container: V1Container): V1PodSpec {
+  #pod(serviceAccountName: string, container: V1Container): Literal<V1PodSpec> {
     return { serviceAccountName, hostNetwork: true, volumes: [{ name: "tmp", emptyDir: {} }], containers: [container] };
   }
 }
