@@ -14,8 +14,7 @@ export const ENV = {
   namespace: "MILLRACE_NAMESPACE",
   /** service: name of the PodTemplate that new versions of the API copy. */
   podTemplate: "MILLRACE_POD_TEMPLATE",
-  /** service: where its doors, and its health and metrics, listen. */
-  host: "MILLRACE_HOST",
+  /** service: where its doors listen, inside its pod, and its health and metrics. */
   port: "MILLRACE_PORT",
   healthPort: "MILLRACE_HEALTH_PORT",
   /** service: service account of the pods that build environments; default: the workers' own. */

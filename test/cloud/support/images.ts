@@ -40,9 +40,10 @@ export async function ensureImages(root: string = repository): Promise<Readonly<
   const [bases] = await ensureEntries(cache, [imageBasesEntry(tools)]);
   const build = { root, tools, bases, storage: join(cache, `image-storage-${keyOf([basename(bases)])}`) };
   const one = async (name: ImageName): Promise<BuiltImage> => {
-    const hash = keyOf([basename(tools), basename(bases), ...inputsOf(root, name)]);
+    const hashOf = () => keyOf([basename(tools), basename(bases), ...inputsOf(root, name)]);
+    const hash = hashOf();
     const tag = `localhost/millrace/${name}:${hash}`;
-    const [folder] = await ensureEntries(cache, [imageEntry(name, tag, build)]);
+    const [folder] = await ensureEntries(cache, [imageEntry(name, tag, build, () => hashOf() === hash)]);
     await removeEarlier(cache, name, basename(folder));
     return { tag, archive: join(folder, "image.tar") };
   };
@@ -56,7 +57,8 @@ interface Build {
   readonly storage: string;
 }
 
-function imageEntry(name: ImageName, tag: string, build: Build): CacheEntry {
+/** `isAsHashed`: the sources are still those that the tag names. */
+function imageEntry(name: ImageName, tag: string, build: Build, isAsHashed: () => boolean): CacheEntry {
   return {
     folder: `image-${name}-${tag.slice(tag.lastIndexOf(":") + 1)}`,
     what: `building the image of the ${name}, a minute at first, then seconds`,
@@ -65,6 +67,7 @@ function imageEntry(name: ImageName, tag: string, build: Build): CacheEntry {
       const buildah = await Buildah.open(build.tools, build.storage);
       await loadBases(buildah, build.bases);
       await buildah.build(join(build.root, recipes[name].dockerfile), build.root, tag, argumentsOf(name));
+      if (!isAsHashed()) throw new Error(`the sources of the ${name} changed while its image was built; run it again`);
       await buildah.save(tag, join(into, "image.tar"));
       await writeFile(join(into, "tag"), tag);
       await buildah.run(["rmi", tag]).catch(() => undefined); // the tar is what counts; cached layers stay
