@@ -11,7 +11,7 @@ import { PodHistory, type PodSeen } from "../support/pod-history.ts";
 import { isAlive, mainProcessOfPod, signalPod } from "../support/pod-processes.ts";
 import { describeOnRealNodes } from "../support/real-nodes.ts";
 import { mend, spoil, unfired } from "./bad-servers.ts";
-import { bytesBehindTheCut, driverOf, laneOf, Ordeal, whenLane, whenNode } from "./ordeal.ts";
+import { bytesBehindTheCut, driverOf, laneOf, Ordeal, whenLane, whenNode, type OrdealShape } from "./ordeal.ts";
 
 const DRAINED = 75;
 const EXCEEDS_MEMORY_MIB = 600;
@@ -39,8 +39,10 @@ describeOnRealNodes("a batch API where things break", () => {
   });
   beforeEach(async ({ onTestFailed }) => {
     await whenServing(); // the test before may have failed in the middle of it all
+    begun = [];
     onTestFailed(async () => {
       process.stderr.write(`${await cloud.said()}\n${history.told()}\n`);
+      for (const ordeal of begun) await ordeal.giveUp();
     });
   });
   afterAll(async () => {
@@ -51,13 +53,19 @@ describeOnRealNodes("a batch API where things break", () => {
   });
   const core = () => cloud.cluster.admin.makeApiClient(CoreV1Api);
   const deletePod = ({ name }: PodSeen) => core().deleteNamespacedPod({ namespace: cloud.namespace.name, name });
+  let begun: Ordeal[] = [];
+  const begin = async (shape: OrdealShape) => {
+    const ordeal = await Ordeal.begin(cloud, shape);
+    begun.push(ordeal);
+    return ordeal;
+  };
   const whenServing = async () => {
     for (const replica of cloud.replicas) await cloud.whenReady(replica);
   };
 
   it("hands back what drained pods hold, and charges nobody for pods that are killed", async () => {
     const first = [{ hold: "deleted" }, { hold: "evicted" }, { eat: EXCEEDS_MEMORY_MIB }];
-    const ordeal = await Ordeal.begin(cloud, { batches: 1_200, workers: 5, first });
+    const ordeal = await begin({ batches: 1_200, workers: 5, first });
     const { gate, id } = ordeal;
     const [[deletedIndex = -1], [evictedIndex = -1]] = await Promise.all([
       gate.arrivals("deleted"),
@@ -91,7 +99,7 @@ describeOnRealNodes("a batch API where things break", () => {
     const [near, far] = cloud.cluster.nodes;
     if (near === undefined || far === undefined) throw new Error("two nodes were asked for");
     const { admin } = cloud.cluster;
-    const ordeal = await Ordeal.begin(cloud, { batches: 2_500, workers: 6 });
+    const ordeal = await begin({ batches: 2_500, workers: 6 });
     const { gate, id } = ordeal;
     await history.whenRunning(id, 6);
     const on = (node: string) => history.running(id).filter((pod) => pod.node === node);
@@ -130,7 +138,7 @@ describeOnRealNodes("a batch API where things break", () => {
   });
 
   it("is driven on while the API server restarts, and by another replica when one is killed or frozen", async () => {
-    const ordeal = await Ordeal.begin(cloud, { batches: 2_500, workers: 4 });
+    const ordeal = await begin({ batches: 2_500, workers: 4 });
     const { gate, id } = ordeal;
     await gate.morePasses(50);
     await cloud.cluster.controlPlane.restartApiServer();
@@ -156,7 +164,7 @@ describeOnRealNodes("a batch API where things break", () => {
   });
 
   it("counts right while S3, SQS and Logs throttle, lose, cut, fail in part and do things late", async () => {
-    const ordeal = await Ordeal.begin(cloud, { batches: 1_500, workers: 4 });
+    const ordeal = await begin({ batches: 1_500, workers: 4 });
     const { gate, id } = ordeal;
     await history.whenRunning(id, 4);
     spoil(cloud.servers);
@@ -173,7 +181,7 @@ describeOnRealNodes("a batch API where things break", () => {
   it("passes a lane on while a frozen worker of its last job lives, which changes nothing when it wakes", async () => {
     const [node] = cloud.cluster.nodes;
     if (node === undefined) throw new Error("two nodes were asked for");
-    const first = await Ordeal.begin(cloud, { batches: 1_000, workers: 4 });
+    const first = await begin({ batches: 1_000, workers: 4 });
     await history.whenRunning(first.id, 4);
     await first.gate.morePasses(50);
     const zombie = history.running(first.id).find((pod) => pod.node === node.name);
@@ -185,7 +193,7 @@ describeOnRealNodes("a batch API where things break", () => {
     await cloud.stop(first.job);
     first.gate.open();
     const stopped = await cloud.ended(first.job, 90);
-    const second = await Ordeal.begin(cloud, { batches: 1_000, workers: 3 });
+    const second = await begin({ batches: 1_000, workers: 3 });
     await second.gate.morePasses(50);
     expect(await laneOf(cloud)).toMatchObject({ job: second.id });
     expect(isAlive(zombieProcess)).toBe(true);

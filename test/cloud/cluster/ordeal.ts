@@ -1,9 +1,10 @@
 /** A job that goes through what a test does to its workers, its drivers or their servers, and comes out whole. */
 import { CoreV1Api } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import type { LaneRecord } from "../../../services/protocol/lanes.ts";
+import { readLane } from "../../../services/batch-api/driver/lane-lease.ts";
+import { EMPTY_LANE, type LaneRecord } from "../../../services/protocol/lanes.ts";
 import type { Cut } from "../../../services/protocol/jobs.ts";
-import { apiKeys, jobKeys } from "../../../services/protocol/keys.ts";
+import { jobKeys } from "../../../services/protocol/keys.ts";
 import type { JobOnWire } from "../../support/api-user.ts";
 import { API, type CloudUnderTest } from "../support/a-cloud.ts";
 import { awaitWith } from "../support/cluster-process.ts";
@@ -64,12 +65,19 @@ export class Ordeal {
     await this.gate.stop();
     return ended;
   }
+
+  /** Its test has failed: it leaves the lane to the next one. */
+  async giveUp(): Promise<void> {
+    await this.gate.stop();
+    await this.#cloud.stop(this.job);
+    await this.#cloud.ended(this.job, 60);
+    this.#cloud.forget(this.job);
+  }
 }
 
 /** The lane's record now. */
 export async function laneOf(cloud: CloudUnderTest, lane = 0): Promise<LaneRecord> {
-  const found = await cloud.store.get(apiKeys(API).lane(lane));
-  return JSON.parse(found?.bytes.toString("utf8") ?? "{}") as LaneRecord;
+  return (await readLane(cloud.store, API, lane))?.record ?? EMPTY_LANE;
 }
 
 /** The lane's record once it looks so. */
