@@ -229,6 +229,7 @@ export class Driver {
         job.moved();
         this.#split.moved();
       }
+      if (job.asksPool) job.moved();
       roundAtMs = nowMs;
       const stalled = nowMs - job.movedAtMs > stallMs || (!this.#split.over && nowMs - this.#split.movedAtMs > stallMs);
       if (stalled)

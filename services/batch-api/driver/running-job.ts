@@ -1,4 +1,4 @@
-import type { GenerationName, PoolWorker } from "../../backends/worker-pool.ts";
+import type { GenerationName, PoolWorker, WorkerPool } from "../../backends/worker-pool.ts";
 import { jobKeys } from "../../protocol/keys.ts";
 import type { JobSpec } from "../../protocol/jobs.ts";
 import { encodeLine, type OutcomeLine, type VerdictLine } from "../../protocol/ledger.ts";
@@ -48,6 +48,7 @@ export class RunningJob {
   #verdictPart = 0;
   #verdictBytes = 0;
   #verdictAppends = 0;
+  #asksPool = false;
   #stopAsked = false;
   #stopCheckedAtMs = -Infinity;
   #timeCheckedAtMs = -Infinity;
@@ -77,6 +78,21 @@ export class RunningJob {
         this.moved();
       },
     });
+  }
+
+  /** The pool is asked. Its silence is for the beat's probe to judge: it says nothing of this process. */
+  get asksPool(): boolean {
+    return this.#asksPool;
+  }
+
+  async askPool<T>(ask: (pool: WorkerPool) => Promise<T>): Promise<T> {
+    this.#asksPool = true;
+    try {
+      return await ask(this.deps.pool);
+    } finally {
+      this.#asksPool = false;
+      this.moved();
+    }
   }
 
   /** A step of the work has ended. */

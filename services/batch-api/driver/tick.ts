@@ -34,7 +34,7 @@ export async function gather(job: RunningJob): Promise<DriverFacts> {
   const nowMs = job.deps.clock.monotonicMs();
   if (await job.splits.refresh()) job.noteSplit();
   for (const worker of await job.ledgers.refreshLedgers()) job.grownAtMs.set(worker, job.deps.clock.monotonicMs());
-  const poolWorkers = await job.deps.pool.workers(job.spec.job, job.lease.record.epoch);
+  const poolWorkers = await job.askPool((pool) => pool.workers(job.spec.job, job.lease.record.epoch));
   job.poolWorkers = poolWorkers;
   for (const { worker, phase } of poolWorkers)
     if (worker !== undefined && phase === "ended") job.endedWorkers.add(worker);

@@ -14,6 +14,7 @@ async function look(
   apis: readonly string[],
   seconds: number,
   id = "ours",
+  onFatal: (error: unknown) => void = () => undefined,
 ): Promise<(string | null)[]> {
   const replica = new Replica(bench.deps, {
     id,
@@ -22,7 +23,7 @@ async function look(
     busyMs: 250,
     idleMs: 1000,
     alone: false,
-    onFatal: () => undefined,
+    onFatal,
   });
   const over = new AbortController();
   const running = replica.run(over.signal).catch(() => undefined);
@@ -96,6 +97,28 @@ describe("a replica that is cut off from its pool", () => {
 
     expect(before.at(-1)).toMatchObject({ job, owner: "", epoch: 1, term: 1 });
     expect(driven).toEqual([job]);
+  });
+});
+
+describe("a replica whose pool is silent", () => {
+  it("is cut off from it, and not taken for one that stands still", async () => {
+    const bench = new DriverBench();
+    const [api, job] = ["a", "6a00000000000001"] as const;
+    await bench.world.memory.put(jobKeys(api, job).spec, encodeStored(aJobSpec({ api, job })));
+    await bench.world.memory.put(apiKeys(api).activeJob(job), Buffer.from("{}\n"));
+    const silent = async (): Promise<never> => {
+      await bench.world.clock.sleep(2 * bench.deps.queue.leaseSeconds * 1000);
+      throw new Error("no answer");
+    };
+    bench.pool.workers = silent;
+    bench.pool.probe = () => Promise.reject(new Error("no answer"));
+    const fatal: unknown[] = [];
+
+    await look(bench, [api], 2.5 * bench.deps.queue.leaseSeconds, "ours", (error) => fatal.push(error));
+
+    const found = await bench.world.memory.read(apiKeys(api).lane(0));
+    expect(JSON.parse(found?.bytes.toString() ?? "null")).toMatchObject({ job, owner: "", term: 1 });
+    expect(fatal).toEqual([]);
   });
 });
 
