@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { Finding } from "../../cli/commands/doctor.ts";
+import type { Finding } from "../../cli/finding.ts";
 import { CliUser } from "../support/a-cli.ts";
 import { FakeAwsSettings } from "../support/fake-aws-settings.ts";
 
