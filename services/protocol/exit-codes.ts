@@ -14,6 +14,8 @@ export const WORKER_EXIT = {
   storeBroken: 74,
   /** It was drained: all is handed back (EX_TEMPFAIL). */
   drained: 75,
+  /** SIGTERM ended it before it listened: it had nothing yet. */
+  unheard: 143,
 } as const;
 
 /** How a service process in a cluster ends. */

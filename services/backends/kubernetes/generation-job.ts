@@ -61,7 +61,7 @@ export function jobName({ job, epoch, generation }: Pick<GenerationName, "job" |
 
 /**
  * The Indexed Job of a generation. Each index is one worker: a pod that the platform ended (`DisruptionTarget`) or that was
- * drained (exit code 75) is replaced and counts for nothing, one that cannot start (64) gives its index up, any other end
+ * drained (exit codes 75 and 143) is replaced and counts for nothing, one that cannot start (64) gives its index up, any other end
  * counts against its index alone. No pod's end fails the Job: that is the driver's judgement. `maxFailedIndexes` stays unset,
  * which means the same as `completions` and needs no care when these are raised.
  *
@@ -94,7 +94,7 @@ export function generationJob(
       podFailurePolicy: {
         rules: [
           { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget", status: "True" }] },
-          exitRule("Ignore", WORKER_EXIT.drained),
+          exitRule("Ignore", WORKER_EXIT.drained, WORKER_EXIT.unheard),
           exitRule("FailIndex", WORKER_EXIT.misconfigured),
         ],
       },
@@ -117,8 +117,8 @@ export function generationLabels(name: GenerationName): Record<string, string> {
   };
 }
 
-function exitRule(action: "Ignore" | "FailIndex", exitCode: number) {
-  return { action, onExitCodes: { containerName: WORKER_CONTAINER, operator: "In", values: [exitCode] } };
+function exitRule(action: "Ignore" | "FailIndex", ...exitCodes: readonly number[]) {
+  return { action, onExitCodes: { containerName: WORKER_CONTAINER, operator: "In", values: [...exitCodes] } };
 }
 
 function podTemplate(

@@ -66,7 +66,7 @@ function ended(pod: V1Pod, terminated: NonNullable<NonNullable<V1ContainerStatus
   const { exitCode, reason, signal } = terminated;
   if (reason === NOT_FOUND) return { phase: "ended", disrupted: true } as const;
   const signalName = SIGNALS.get(signal !== undefined && signal > 0 ? signal : exitCode - 128);
-  const drained = exitCode === WORKER_EXIT.drained;
+  const drained = exitCode === WORKER_EXIT.drained || exitCode === WORKER_EXIT.unheard;
   return {
     phase: "ended",
     ...(signalName === undefined ? { exitCode } : { signal: signalName }),

@@ -31,7 +31,7 @@ describe("generationJob", () => {
     expect(spec?.podReplacementPolicy).toBe("Failed");
     expect(spec?.podFailurePolicy?.rules).toEqual([
       { action: "Ignore", onPodConditions: [{ type: "DisruptionTarget", status: "True" }] },
-      { action: "Ignore", onExitCodes: { containerName: "worker", operator: "In", values: [75] } },
+      { action: "Ignore", onExitCodes: { containerName: "worker", operator: "In", values: [75, 143] } },
       { action: "FailIndex", onExitCodes: { containerName: "worker", operator: "In", values: [64] } },
     ]);
     expect(spec?.template.spec?.restartPolicy).toBe("Never");

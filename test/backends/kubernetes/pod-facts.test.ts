@@ -59,6 +59,7 @@ describe("podWorker", () => {
 
   it.each<[string, V1ContainerStateTerminated, PodShape]>([
     ["it was drained", { exitCode: 75 }, {}],
+    ["it was asked to leave before it could hear", { exitCode: 143 }, {}],
     ["it was evicted", { exitCode: 137 }, { conditions: { DisruptionTarget: "True" } }],
     ["its pod was deleted", { exitCode: 137 }, { deleted: true }],
     ["its node shut down", { exitCode: 137 }, { reason: "Terminated" }],
