@@ -46,6 +46,8 @@ export function vitestProjects(command: TestCommand) {
         name,
         include: [`${folder}/**/*.test.ts`],
         exclude: inside.map((other) => `${layers[other].folder}/**`),
+        // whole clusters on two shared processors: a test whose time ran out is run once more, and the run says which
+        retry: name === "cluster" ? 1 : 0,
         testTimeout: timeoutSeconds * 1000,
         hookTimeout: timeoutSeconds * 1000,
         fileParallelism: !alone,
