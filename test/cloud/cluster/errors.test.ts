@@ -260,7 +260,11 @@ describe("a job around which something is wrong", () => {
 
     await cloud.servers.deleteLane(last?.lane ?? 0);
     const waiting = await cloud.submit(BARE_API, { item_list: { items: [1], batch_size: 1 } });
-    const told = await cloud.when(waiting, ({ message }) => /^Waits for a lane, .* lane 0: .* lane 1: /.test(message), 60);
+    const told = await cloud.when(
+      waiting,
+      ({ message }) => /^Waits for a lane, .* lane 0: .* lane 1: /.test(message),
+      60,
+    );
     expect(told.state).toBe("pending");
     expect(told.message).toMatch(
       /lane 0: the queue of lane bare\/0 .*does not exist; .*lane 1: the queue of lane bare\/1/,
