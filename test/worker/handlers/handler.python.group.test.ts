@@ -85,12 +85,12 @@ describe("a handler's output", () => {
     await project.start();
     const before = process.memoryUsage().rss;
 
-    const answer = await project.run("a", ["flood", 100]);
+    const answer = await project.run("a", ["flood", 300]);
     const grown = process.memoryUsage().rss - before;
     await project.handler.close();
 
     expect(answer.kind).toBe("done");
-    expect(grown).toBeLessThan(100 * 1024 * 1024);
+    expect(grown).toBeLessThan(200 * 1024 * 1024); // the collector of garbage comes when it likes
     const kept = project.lines.reduce((sum, line) => sum + line.text.length, 0);
     expect(kept).toBeLessThan(20 * 1024 * 1024);
     // On a slow machine more is said after it: a worker earns the right to log as time goes by.
