@@ -11,7 +11,7 @@ import { CloudWatchLogStore } from "../backends/log-store.cloudwatch.ts";
 import { S3Store } from "../backends/object-store.s3.ts";
 import { s3AccessFrom } from "../backends/s3/s3-requests.ts";
 import { KubernetesPool } from "../backends/worker-pool.kubernetes.ts";
-import { queueLane } from "../protocol/keys.ts";
+import { apiKeys, queueLane } from "../protocol/keys.ts";
 import { buildApp, buildHealthApp, type AppOptions } from "./app.ts";
 import type { ServiceConfig } from "./config.ts";
 import { HealthWatch } from "./health-watch.ts";
@@ -56,7 +56,7 @@ export async function startCloud(options: CloudOptions): Promise<CloudService> {
   });
   const health = new HealthWatch(
     {
-      "The store": () => store.list(`apis/${config.api}/`, { limit: 1 }),
+      "The store": () => store.list(apiKeys(config.api).root, { limit: 1 }),
       "The cluster": () => pool.probe(),
       ...Object.fromEntries(
         config.laneUrls.map((_, lane) => [`Lane ${String(lane)}`, () => queue.probe(queueLane(config.api, lane))]),

@@ -42,7 +42,7 @@ export const CONTROLLER_LABELS =
 const INDEX_VARIABLE = "JOB_COMPLETION_INDEX";
 
 /** The fields of a class of the Kubernetes client: what a literal needs to have. */
-type Literal<T> = Pick<T, keyof T>;
+export type Literal<T> = Pick<T, keyof T>;
 
 /** What a generation's pods are made from. */
 export interface PodSource {

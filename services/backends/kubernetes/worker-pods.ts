@@ -10,7 +10,7 @@ import type {
 } from "@kubernetes/client-node";
 import type { ApiSpec, ComputeSpec, ContainerHandlerSpec, ContainerSpec, ProbeSpec } from "../../protocol/api-spec.ts";
 import { JOB_FILE } from "../../protocol/environment.ts";
-import { JOB_FILE_CONTAINER, WORKER_CONTAINER } from "./generation-job.ts";
+import { JOB_FILE_CONTAINER, WORKER_CONTAINER, type Literal } from "./generation-job.ts";
 
 /** The spec and the template do not go together; the message names what to change. */
 export class PodTemplateUnfit extends Error {
@@ -21,9 +21,6 @@ const SHARED_FOLDER = "/mnt";
 const JOB_FILE_VOLUME = "millrace-job-file";
 const SHARED_VOLUME = "millrace-shared";
 const GPU = "nvidia.com/gpu";
-
-/** The fields of a class of the Kubernetes client: what a literal needs to have. */
-type Literal<T> = Pick<T, keyof T>;
 
 /**
  * What the workers of an API's version run in. Of a Python API: the template, with the spec's `compute` on its worker. Of

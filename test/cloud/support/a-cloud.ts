@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AppsV1Api, CoreV1Api, type V1Container, type V1PodSpec } from "@kubernetes/client-node";
+import type { Literal } from "../../../services/backends/kubernetes/generation-job.ts";
 import { S3Store } from "../../../services/backends/object-store.s3.ts";
 import { ENV } from "../../../services/protocol/environment.ts";
 import { ApiUser } from "../../support/api-user.ts";
@@ -31,9 +32,6 @@ export interface CloudOptions {
 
 /** A replica that takes longer is as good as one that is gone. */
 const ANSWER_MILLISECONDS = 10_000;
-
-/** The fields of a class of the Kubernetes client: what a literal needs to have. */
-type Literal<T> = Pick<T, keyof T>;
 
 interface Replica {
   readonly name: string;
