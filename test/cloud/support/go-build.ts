@@ -18,6 +18,9 @@ const stamps = {
   buildDate: "2026-01-01T00:00:00Z",
 };
 
+/** What `pulumi version` says; the engine tells it to programs and to its state files. */
+const pulumiStamp = "-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v3.200.0";
+
 /** The programs, quick ones first: what is built of each folder of `test/cloud/servers/`. */
 const programs = {
   pause: { package: ".", takes: "some seconds", linkerFlags: [] },
@@ -26,6 +29,11 @@ const programs = {
     package: "github.com/versity/versitygw/cmd/versitygw",
     takes: "about three minutes",
     linkerFlags: [],
+  },
+  pulumi: {
+    package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+    takes: "4 to 7 minutes",
+    linkerFlags: [pulumiStamp],
   },
   kubernetes: {
     package: ".",
