@@ -3,6 +3,7 @@ import type { JobSpec, LiveFacts } from "../../protocol/jobs.ts";
 import { apiKeys, queueLane } from "../../protocol/keys.ts";
 import { isFinal, type EndCause } from "../../protocol/states.ts";
 import type { DriverDeps } from "./context.ts";
+import { endWorkers } from "./end-workers.ts";
 import { beginCompleting, finish } from "./finish.ts";
 import { JobState } from "./job-state.ts";
 import { Deposed, type LaneLease } from "./lane-lease.ts";
@@ -62,7 +63,7 @@ export class Driver {
   async run(signal: AbortSignal): Promise<void> {
     const over = new AbortController();
     const scope = AbortSignal.any([signal, over.signal]);
-    const job = await this.#claim();
+    const job = await this.#claim(signal);
     if (job === undefined) return;
     this.#job = job;
     const loops = [this.#beat(job, scope), this.#splitUp(job, scope)];
@@ -74,13 +75,13 @@ export class Driver {
       if (!(error instanceof LaneGone)) throw error;
       over.abort();
       await Promise.allSettled([work, ...loops]); // a look that is under way must not end a job that waits for another lane
-      await this.#leaveLane(job, error);
+      await this.#leaveLane(job, error, signal);
       return;
     } finally {
       over.abort();
       await Promise.allSettled(loops);
     }
-    await this.#free();
+    await this.#free(signal);
   }
 
   /** This process leaves: with no owner named, another replica need not watch the lane for a lease first. */
@@ -90,24 +91,24 @@ export class Driver {
   }
 
   /** The queue is not there any more: the job waits for another lane, and goes on there in a new epoch. */
-  async #leaveLane(job: RunningJob, { message }: LaneGone): Promise<void> {
+  async #leaveLane(job: RunningJob, { message }: LaneGone, signal: AbortSignal): Promise<void> {
     this.#deps.log.warn({ job: this.spec.job, lane: this.#lease.lane }, message);
     await job.state.write((record) => {
       return record.state === "running" ? { state: "pending", message } : undefined;
     });
-    await this.#deps.pool.stop(this.spec.job, this.#lease.record.epoch);
+    await endWorkers(this.#deps, this.spec.job, this.#lease, signal);
     await this.#freeLane();
   }
 
   /** The first act: our name in the state. Undefined when the job needs no driver on this lane, which then is free. */
-  async #claim(): Promise<RunningJob | undefined> {
+  async #claim(signal: AbortSignal): Promise<RunningJob | undefined> {
     const { epoch, term } = this.#lease.record;
     const owner = { lane: this.#lease.lane, epoch, term };
     const { store, clock } = this.#deps;
     const state = await JobState.read(store, this.spec.api, this.spec.job, owner);
     if (isFinal(state.record.state)) {
       await store.put(apiKeys(this.spec.api).endedJob(state.record.state, this.spec.job), Buffer.alloc(0));
-      await this.#free();
+      await this.#free(signal);
       return undefined;
     }
     if (!(await this.#putName(state))) {
@@ -267,12 +268,11 @@ export class Driver {
   }
 
   /** The job is final: its workers end, its lane is free for the next one, and it is active no more. */
-  async #free(): Promise<void> {
-    const { store, pool } = this.#deps;
+  async #free(signal: AbortSignal): Promise<void> {
     const { api, job } = this.spec;
-    await pool.stop(job, this.#lease.record.epoch);
+    await endWorkers(this.#deps, job, this.#lease, signal);
     await this.#freeLane();
-    await store.delete(apiKeys(api).activeJob(job));
+    await this.#deps.store.delete(apiKeys(api).activeJob(job));
   }
 
   async #freeLane(): Promise<void> {
