@@ -8,6 +8,7 @@ import { FileLogStore } from "../services/backends/log-store.files.ts";
 import { openFileStore, type FileStore } from "../services/backends/object-store.files.ts";
 import { Apis } from "../services/batch-api/apis/apis.ts";
 import { buildApp } from "../services/batch-api/app.ts";
+import { LOOPBACK_CALLERS } from "../services/batch-api/auth/admission.ts";
 import { createJobService } from "../services/batch-api/jobs/jobs.ts";
 import type { AddressInfo } from "node:net";
 import type { Cli } from "./cli.ts";
@@ -28,6 +29,7 @@ export async function openStoredDoors(cli: Cli, root: string): Promise<StoredDoo
     random: cli.random,
     readiness: () => ({ kind: "ready" }),
     hosts: { kind: "loopback" },
+    authenticator: LOOPBACK_CALLERS,
     version: cli.version,
   });
   await app.listen({ host: "127.0.0.1", port: 0 });

@@ -2,6 +2,8 @@ import Fastify from "fastify";
 import type { FastifyLoggerOptions, FastifyRequest, FastifyServerOptions } from "fastify";
 import type { PinoLoggerOptions } from "fastify/types/logger.js";
 import { LIMITS } from "../protocol/limits.ts";
+import type { Authenticator } from "./auth/admission.ts";
+import { guardDoors } from "./auth/guard.ts";
 import { cortexRoutes } from "./dialects/cortex.ts";
 import { apiRoutes } from "./routes/apis.ts";
 import type { App, Door } from "./routes/door.ts";
@@ -19,6 +21,8 @@ import { streamRoutes } from "./routes/streams.ts";
 export interface AppOptions extends Omit<Door, "heartbeatSeconds"> {
   /** Which `Host` headers are answered; `loopback` where the doors are bound to this machine. */
   readonly hosts: AllowedHosts;
+  /** Tells who asks; `LOOPBACK_CALLERS` where only this machine's users reach the doors. */
+  readonly authenticator: Authenticator;
   /** Pino's options; none: silent. Requests are logged without query, headers and body. */
   readonly logger?: FastifyLoggerOptions & PinoLoggerOptions;
   /** Shown in /openapi.json. */
@@ -30,7 +34,8 @@ export interface AppOptions extends Omit<Door, "heartbeatSeconds"> {
 /**
  * Builds all doors over the services; starts nothing: the caller listens.
  *
- *     const app = await buildApp({ jobs, apis, metrics, clock, random, readiness, hosts: { kind: "loopback" }, version });
+ *     const auth = await openAuth({ kind: "none" }, { clock, log });
+ *     const app = await buildApp({ jobs, apis, metrics, clock, random, readiness, version, ...auth });
  *     await app.listen({ host: "127.0.0.1", port: 8877 });
  */
 export async function buildApp(options: AppOptions): Promise<App> {
@@ -42,10 +47,11 @@ export async function buildApp(options: AppOptions): Promise<App> {
     void reply.header("x-request-id", request.id).header("x-content-type-options", "nosniff");
     refuseForeignHost(options.hosts, request);
   });
+  guardDoors(app, options.authenticator, options.metrics);
   app.removeAllContentTypeParsers();
   // Answers are trusted: a compiled serializer would drop fields and cost a check for each nullable one.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
-  await describeRoutes(app, options.version);
+  await describeRoutes(app, options.version, options.authenticator.schemes);
   metricsRoutes(app, door);
   healthRoutes(app, door);
   openapiRoute(app);
@@ -61,7 +67,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
 }
 
 /** Health and metrics alone, for a port of their own: probes and scrapers reach a pod whose doors are closed to others. */
-export async function buildHealthApp(options: AppOptions): Promise<App> {
+export async function buildHealthApp(options: Omit<AppOptions, "authenticator" | "hosts">): Promise<App> {
   const door: Door = { ...options, heartbeatSeconds: 0 };
   const app: App = Fastify(serverOptions(options));
   answerUnknownAddresses(app);
@@ -91,7 +97,7 @@ function modernDoor(app: App, door: Door): void {
   });
 }
 
-function serverOptions({ logger, random }: AppOptions): FastifyServerOptions {
+function serverOptions({ logger, random }: Pick<AppOptions, "logger" | "random">): FastifyServerOptions {
   return {
     logger:
       typeof logger === "object" ? { ...logger, serializers: { ...logger.serializers, req: loggedRequest } } : false,

@@ -13,6 +13,7 @@ import { s3AccessFrom } from "../backends/s3/s3-requests.ts";
 import { KubernetesPool } from "../backends/worker-pool.kubernetes.ts";
 import { apiKeys, queueLane } from "../protocol/keys.ts";
 import { buildApp, buildHealthApp, type AppOptions } from "./app.ts";
+import { openAuth, type Auth } from "./auth/open-auth.ts";
 import type { ServiceConfig } from "./config.ts";
 import { HealthWatch } from "./health-watch.ts";
 import { declaredTemplate, podSourceOf, podTemplateOf, workerEnvironmentOf } from "./pods.ts";
@@ -38,12 +39,14 @@ export interface CloudService {
 const PACE: ServiceParts["pace"] = { tickMs: 1_000, tickMinMs: 200, tellMs: 2_000, busyMs: 1_000, idleMs: 15_000 };
 /** Loops and doors of the service try on by themselves, or tell; a call that waited for minutes would hold them up. */
 const ATTEMPTS_MAX = 20;
-/** Nobody reaches it but from inside the pod, which a port-forward does. */
-const DOORS_HOST = "127.0.0.1";
 
-/** Starts it. Throws what listening throws; what the service needs and does not get is told by its health, and awaited. */
+/**
+ * Starts it. Throws `Misconfigured`, and what listening throws; what the service needs and does not get is told by its health,
+ * and awaited.
+ */
 export async function startCloud(options: CloudOptions): Promise<CloudService> {
   const { config, logger } = options;
+  const auth = await openAuth(config.auth, { clock: realClock, log: logger });
   const backends = openBackends(options);
   const { store, queue, pool, logs } = backends;
   const service = buildService({
@@ -65,15 +68,16 @@ export async function startCloud(options: CloudOptions): Promise<CloudService> {
     realClock,
     logger,
   );
-  const doors = await openDoors(options, service, health);
+  const doors = await openDoors(options, service, health, auth);
   const end = new AbortController();
   const running = service.replica.run(end.signal).catch(() => undefined); // ends only by our own signal
   const watching = health.run(end.signal).catch(() => undefined); // likewise
+  const keeping = auth.run(end.signal).catch(() => undefined); // likewise
   return {
     async stop() {
       const closed = Promise.all(doors.map((app) => app.close()));
       end.abort();
-      await Promise.all([running, watching]);
+      await Promise.all([running, watching, keeping]);
       await service.replica.drained();
       await pool.close();
       await logs.close();
@@ -117,17 +121,21 @@ function openBackends({ config, environment, logger }: CloudOptions) {
   };
 }
 
-async function openDoors(options: CloudOptions, service: Service, { readiness }: HealthWatch): Promise<App[]> {
+async function openDoors(
+  options: CloudOptions,
+  service: Service,
+  { readiness }: HealthWatch,
+  { authenticator, host, hosts }: Auth,
+): Promise<App[]> {
   const { config, version } = options;
   const { jobs, apis, metrics } = service;
   const door: AppOptions = {
-    ...{ jobs, apis, metrics, clock: realClock, random: realRandom, readiness, version },
-    hosts: { kind: "loopback" },
+    ...{ jobs, apis, metrics, clock: realClock, random: realRandom, readiness, version, authenticator, hosts },
     only: config.api,
   };
   const app = await buildApp(door);
-  await app.listen({ host: DOORS_HOST, port: config.port });
-  const healthApp = await buildHealthApp({ ...door, hosts: { kind: "any" } });
+  await app.listen({ host, port: config.port });
+  const healthApp = await buildHealthApp(door);
   await healthApp.listen({ host: "0.0.0.0", port: config.healthPort });
   return [app, healthApp];
 }

@@ -1,7 +1,10 @@
 /** What the service is told by its environment variables in the cloud. */
 import { integerOf, readCloudConfig, type CloudConfig, type Environment } from "../backends/cloud-config.ts";
 import { apiNameFault, isReservedApiName } from "../protocol/api-names.ts";
+import { decodeAuth } from "../protocol/auth.ts";
 import { ENV, Misconfigured } from "../protocol/environment.ts";
+import { type Fault, faultSentence } from "../protocol/problems.ts";
+import type { ServiceAuth } from "./auth/open-auth.ts";
 
 export interface ServiceConfig extends CloudConfig {
   /** The API that this service stands for. */
@@ -12,7 +15,9 @@ export interface ServiceConfig extends CloudConfig {
   readonly podTemplate: string;
   /** Service account of the pods that build environments; undefined: the workers' own. */
   readonly builderServiceAccount: string | undefined;
-  /** Where the doors listen: only inside the pod, until there is authentication. */
+  /** How the doors tell who asks. */
+  readonly auth: ServiceAuth;
+  /** Where the doors listen: on all addresses of the pod, or on its loopback where `auth` is none. */
   readonly port: number;
   /** Where health and metrics listen, on all addresses of the pod. */
   readonly healthPort: number;
@@ -32,6 +37,7 @@ export function readServiceConfig(environment: Environment): ServiceConfig {
     namespace: namespaceOf(environment, faults),
     podTemplate: nameOf(environment, ENV.podTemplate, "the name of the API's PodTemplate", faults),
     builderServiceAccount: builderAccountOf(environment, faults),
+    auth: authOf(environment, faults),
     port: integerOf(environment, ENV.port, PORT, faults),
     healthPort: integerOf(environment, ENV.healthPort, HEALTH_PORT, faults),
   };
@@ -60,6 +66,22 @@ function namespaceOf(environment: Environment, faults: string[]): string {
 function builderAccountOf(environment: Environment, faults: string[]): string | undefined {
   if ((environment[ENV.builderServiceAccount] ?? "") === "") return undefined;
   return nameOf(environment, ENV.builderServiceAccount, "the service account of builders, or leave it out", faults);
+}
+
+function authOf(environment: Environment, faults: string[]): ServiceAuth {
+  const found: Fault[] = [];
+  const auth = decodeAuth(environment[ENV.auth] ?? "", ENV.auth, found);
+  faults.push(...found.map(faultSentence));
+  const file = environment[ENV.apiKeysFile] ?? "";
+  if (auth.kind !== "apiKeys") {
+    if (file === "" || found.length > 0) return auth;
+    faults.push(`${ENV.apiKeysFile} is set, and ${ENV.auth} does not ask for keys; write {"kind": "apiKeys"} there`);
+    return auth;
+  }
+  if (file === "")
+    faults.push(`${ENV.apiKeysFile} is not set; write where the file with the hashes of keys is mounted`);
+  else if (!file.startsWith("/")) faults.push(`${ENV.apiKeysFile} is no absolute path; write one that begins with /`);
+  return { kind: auth.kind, file };
 }
 
 /** A name of a Kubernetes object: a DNS label or several joined by dots. */

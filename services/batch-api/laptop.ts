@@ -22,6 +22,7 @@ import { ProcessPool } from "../backends/worker-pool.processes.ts";
 import { ENV } from "../protocol/environment.ts";
 import type { ApiService } from "./apis/api-service.ts";
 import { buildApp } from "./app.ts";
+import { LOOPBACK_CALLERS } from "./auth/admission.ts";
 import type { Replica } from "./driver/replica.ts";
 import type { JobService } from "./jobs/job-service.ts";
 import type { Readiness, App } from "./routes/door.ts";
@@ -189,6 +190,7 @@ async function buildDoors(options: LaptopOptions, { jobs, apis, metrics }: Servi
     random: realRandom,
     readiness,
     hosts: { kind: "loopback" },
+    authenticator: LOOPBACK_CALLERS,
     version: options.version,
   });
   await app.listen({ host: options.host, port: options.port });

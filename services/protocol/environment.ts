@@ -14,9 +14,15 @@ export const ENV = {
   namespace: "MILLRACE_NAMESPACE",
   /** service: name of the PodTemplate that new versions of the API copy. */
   podTemplate: "MILLRACE_POD_TEMPLATE",
+  /** service: who owns the API's code: `deployed` or `pinned:<stack>` (code-owner.ts). */
+  code: "MILLRACE_CODE",
   /** service: where its doors listen, inside its pod, and its health and metrics. */
   port: "MILLRACE_PORT",
   healthPort: "MILLRACE_HEALTH_PORT",
+  /** service: how the doors tell who asks, as JSON of `AuthConfig`; default none: loopback only. */
+  auth: "MILLRACE_AUTH",
+  /** service: file with the hashes of API keys, for `{"kind": "apiKeys"}`. */
+  apiKeysFile: "MILLRACE_API_KEYS_FILE",
   /** service: service account of the pods that build environments; default: the workers' own. */
   builderServiceAccount: "MILLRACE_BUILDER_SERVICE_ACCOUNT",
   /** builder of environments: key of the one to build. */
@@ -47,6 +53,8 @@ export const ENV = {
   awsS3Endpoint: "AWS_ENDPOINT_URL_S3",
   /** CLI: address of the service. */
   address: "MILLRACE_ADDRESS",
+  /** CLI: API key or access token that it shows to the service. */
+  apiKey: "MILLRACE_API_KEY",
 } as const;
 
 /**

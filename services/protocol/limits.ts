@@ -63,6 +63,12 @@ export const LIMITS = {
   containerStartSecondsMax: 4 * 3600,
   /** An answer of a container with rows is held whole in the worker's memory, and looked through. */
   containerAnswerBytesMax: 256 * 1024 * 1024,
+  /** Every request that brings a key is compared with each of them. */
+  apiKeysMax: 1_000,
+  /** As Kubernetes' Secrets, in which the file of keys travels. */
+  apiKeysFileBytesMax: 1024 * 1024,
+  /** Networks that callers may come from; as many as a security group has rules. */
+  networksMax: 64,
   listPageMax: 1_000,
   jobsPageMax: 100,
 } as const;

@@ -32,7 +32,6 @@ describe("the port for health and metrics", () => {
       ...{ apis, jobs: new FakeJobService(apis), metrics: new Registry(), clock: new ManualClock(), version: "1" },
       random: { hex: () => "0", fraction: () => 0 },
       readiness: () => ({ kind: "unwell", why: "The store: denied." }),
-      hosts: { kind: "any" },
     });
     const headers = { host: "10.0.0.7:8878" };
     const status = async (url: string) => (await app.inject({ url, headers })).statusCode;

@@ -1,6 +1,7 @@
 import { Registry } from "prom-client";
 import type { Clock } from "../../services/backends/clock.ts";
 import { buildApp } from "../../services/batch-api/app.ts";
+import { LOOPBACK_CALLERS } from "../../services/batch-api/auth/admission.ts";
 import type { AppOptions } from "../../services/batch-api/app.ts";
 import type { App } from "../../services/batch-api/routes/door.ts";
 import { FakeApiService, FakeJobService } from "./fake-services.ts";
@@ -59,6 +60,7 @@ export async function anApp(options: Partial<AppOptions> = {}): Promise<TestApp>
     metrics: new Registry(),
     readiness: () => ({ kind: "ready" }),
     hosts: { kind: "any" },
+    authenticator: LOOPBACK_CALLERS,
     version: "0.0.0",
     ...options,
   });

@@ -1,7 +1,7 @@
 /** Errors as Cortex said them: status 400, `{kind, message}` (contract B.3). */
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
-import { Problem } from "../../protocol/problems.ts";
-import { toProblem } from "../routes/problem-reply.ts";
+import { Problem, type ProblemCode } from "../../protocol/problems.ts";
+import { sayWhenToRetry, toProblem } from "../routes/problem-reply.ts";
 import type { CortexDialect } from "./cortex-dialects.ts";
 
 const SCHEMA_NOTE = "\n\njob submission schema can be found at https://docs.cortex.dev/v/0.42/";
@@ -33,6 +33,18 @@ export function cortexErrorBody(error: unknown, request: FastifyRequest, dialect
   return { kind, message: tooLarge ? "http: request body too large" : problem.message };
 }
 
+/**
+ * What Cortex never said itself, but a balancer or gateway before it did, in statuses that clients act on: those who try 503
+ * again find a starting service in a second.
+ */
+const OWN_STATUS: ReadonlySet<ProblemCode> = new Set([
+  "service_starting",
+  "not_authenticated",
+  "scope_missing",
+  "network_not_allowed",
+  "auth_unwell",
+]);
+
 export function replyCortexError(
   error: unknown,
   request: FastifyRequest,
@@ -41,10 +53,9 @@ export function replyCortexError(
 ): void {
   const problem = toProblem(error, request);
   if (problem.status >= 500) request.log.error({ err: error }, "a request failed");
-  // A client that retries on 503, as behind its old load balancer, finds the service in a second.
-  const status = problem.code === "service_starting" ? 503 : 400;
+  sayWhenToRetry(problem, reply);
   void reply
-    .status(status)
+    .status(OWN_STATUS.has(problem.code) ? problem.status : 400)
     .type("application/json")
     .send(cortexErrorBody(error, request, dialect));
 }

@@ -5,7 +5,7 @@ import type { ApiVersion } from "../../protocol/jobs.ts";
 import { Problem } from "../../protocol/problems.ts";
 import type { App, Door } from "../routes/door.ts";
 import { refuseWhileStarting } from "../routes/guards.ts";
-import { idempotencyKey, LOCAL_PRINCIPAL } from "../routes/jobs.ts";
+import { idempotencyKey } from "../routes/jobs.ts";
 import { endedAt } from "../routes/job-wire.ts";
 import { media } from "../routes/schemas.ts";
 import { CORTEX_DIALECT_DEFAULT, cortexDialect } from "./cortex-dialects.ts";
@@ -89,7 +89,7 @@ function submit({ jobs }: Door): Handler {
       return dryRun({ jobs }, { version, dialect }, body, request, reply);
     }
     const { submission, warnings } = parseCortexSubmission(body);
-    const options = { principal: LOCAL_PRINCIPAL, warnings, ...idempotencyKey(request) };
+    const options = { principal: request.principal, warnings, ...idempotencyKey(request) };
     return specToCortex((await jobs.submit(version.api, submission, options)).spec, dialect);
   };
 }

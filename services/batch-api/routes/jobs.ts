@@ -6,9 +6,6 @@ import type { App, Door } from "./door.ts";
 import { jobPath, jobToWire } from "./job-wire.ts";
 import { ApiParams, JobParams, ListQuery, NoQuery, ProblemRef, ref, SubmitQuery } from "./schemas.ts";
 
-/** Who asks, while there are no keys: everybody who reaches a laptop's door is its user. */
-export const LOCAL_PRINCIPAL = "local";
-
 /** Submit, list, look at and stop jobs. */
 export function jobRoutes(app: App, door: Door): void {
   app.addContentTypeParser(
@@ -34,7 +31,7 @@ function submitRoute(app: App, { jobs }: Door): void {
     const { api } = request.params;
     const submission = parseSubmission(bodyBytes(request));
     if (request.query.dry_run === true) return jobs.dryRun(api, submission);
-    const view = await jobs.submit(api, submission, { principal: LOCAL_PRINCIPAL, ...idempotencyKey(request) });
+    const view = await jobs.submit(api, submission, { principal: request.principal, ...idempotencyKey(request) });
     return reply.status(202).header("location", jobPath(view.spec.api, view.spec.job)).send(jobToWire(view));
   });
 }

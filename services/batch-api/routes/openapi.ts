@@ -1,5 +1,7 @@
 import swagger from "@fastify/swagger";
 import type { FastifyInstance } from "fastify";
+import type { OpenApiScheme } from "../auth/admission.ts";
+import { scopeOf } from "../auth/route-scopes.ts";
 import type { App } from "./door.ts";
 import { SHARED_SCHEMAS } from "./schemas.ts";
 
@@ -11,24 +13,35 @@ const BODIES: Readonly<Record<string, object>> = {
   "POST /batch/:api": { content: { "application/json": { schema: { type: "object" } } } },
 };
 
-/** Must be registered before the routes that it describes. */
-export async function describeRoutes(app: App, version: string): Promise<void> {
+type Schemes = Readonly<Record<string, OpenApiScheme>>;
+
+/** Must be registered before the routes that it describes. `schemes`: any one of them lets a caller in; none: all are. */
+export async function describeRoutes(app: App, version: string, schemes: Schemes): Promise<void> {
   for (const schema of SHARED_SCHEMAS) app.addSchema(schema);
   await app.register(swagger, {
     openapi: {
       openapi: "3.1.0",
       info: { title: "Millrace", version, description: "Batch jobs of inference over large datasets" },
       servers: [{ url: "/" }],
+      components: { securitySchemes: schemes },
     },
     transform: ({ schema, url, route }) => {
-      const body = BODIES[`${String(route.method)} ${url}`];
-      return { schema: body === undefined ? schema : { ...schema, body }, url };
+      const method = String(route.method);
+      const body = BODIES[`${method} ${url}`];
+      const security = securityOf(method, url, schemes);
+      return { schema: { ...schema, security, ...(body === undefined ? {} : { body }) }, url };
     },
     refResolver: {
       buildLocalReference: (json, _base, _fragment, index) =>
         typeof json.$id === "string" ? json.$id : `Schema${String(index)}`,
     },
   });
+}
+
+/** One of the schemes, with the scope as its role (OpenAPI 3.1, security requirement object). */
+function securityOf(method: string, url: string, schemes: Schemes): Readonly<Record<string, string[]>>[] {
+  const scope = scopeOf(method, url);
+  return scope === "open" ? [] : Object.keys(schemes).map((name) => ({ [name]: [scope] }));
 }
 
 export function openapiRoute(app: App): void {

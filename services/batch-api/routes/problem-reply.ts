@@ -13,14 +13,19 @@ type Validation = NonNullable<FastifyError["validation"]>[number];
 export function replyProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = toProblem(error, request);
   if (problem.status >= 500) request.log.error({ err: error }, "a request failed");
-  const retrySeconds = RETRY_SECONDS[problem.code];
-  if (retrySeconds !== undefined) void reply.header("retry-after", retrySeconds);
+  sayWhenToRetry(problem, reply);
   void reply.status(problem.status).type("application/problem+json").send(problem.toJSON());
+}
+
+export function sayWhenToRetry({ code }: Problem, reply: FastifyReply): void {
+  const seconds = RETRY_SECONDS[code];
+  if (seconds !== undefined) void reply.header("retry-after", seconds);
 }
 
 /** What passes by itself, or once an operator has mended it. */
 const RETRY_SECONDS: Readonly<Partial<Record<ProblemCode, string>>> = {
   service_starting: "1",
+  auth_unwell: "5",
   store_unwell: "5",
   backend_unwell: "5",
 };
