@@ -39,7 +39,7 @@ export interface MirrorOptions<T> {
 
 /** How long a watch may be silent and still be believed: what the client waits before it connects anew, and a little. */
 export const SILENCE_MS = 35_000;
-/** While no watch stands, a listing younger than this is as good as a new one. */
+/** While no watch stands, a listing younger than this is as good as a new one: one that was slow to answer is no newer. */
 const LISTING_AGE_MS = 1_000;
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_LAST_MS = 10_000;
@@ -52,10 +52,10 @@ const GONE_KEPT = 10_000;
  * bookmarks, gives up at any error but 410, and does not tell whether its watch stands.
  *
  * The copy is a hint. What makes it fit to decide on: (1) `fresh()` answers only while a watch stands that has been heard
- * within `SILENCE_MS`, else after a new consistent list, else it throws; (2) it may be late, but never goes back: an object is
- * replaced only by a higher resource version, and one that is gone (deleted on the watch, or absent from a consistent list that
- * is younger than the object) never returns, because uids are never used again; (3) what this process wrote is put in by
- * `note`, so that it reads its own writes.
+ * within `SILENCE_MS`, else after a consistent list no older than `LISTING_AGE_MS`, else it throws; (2) it may be late, but
+ * never goes back: an object is replaced only by a higher resource version, and one that is gone (deleted on the watch, or
+ * absent from a consistent list that is younger than the object) never returns, because uids are never used again; (3) what
+ * this process wrote is put in by `note`, so that it reads its own writes.
  */
 export class ObjectMirror<T extends MirroredObject> {
   readonly #options: MirrorOptions<T>;
@@ -90,7 +90,10 @@ export class ObjectMirror<T extends MirroredObject> {
     return this.#watching !== undefined && this.#options.clock.monotonicMs() - this.#heardMs < SILENCE_MS;
   }
 
-  /** The objects, after a list where no living watch vouches for them. Throws when the server does not answer. */
+  /**
+   * The objects, after a list where neither a living watch nor a list of the last second vouches for them. Throws when the
+   * server does not answer.
+   */
   async fresh(): Promise<readonly T[]> {
     const age = this.#options.clock.monotonicMs() - this.#listedMs;
     if (!this.isWatching && age >= LISTING_AGE_MS) await this.list();

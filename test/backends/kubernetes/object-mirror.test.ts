@@ -71,6 +71,20 @@ describe("ObjectMirror", () => {
     await expect(mirror.fresh()).rejects.toThrow("away");
   });
 
+  it("lists anew without a watch, but not twice within a second, and throws once its last list is older", async () => {
+    await clock.advance(2_000);
+    server.items = [object("a", 1), object("b", 2)];
+    server.end(new Error("reset"));
+    await clock.advance(0);
+
+    expect([await uids(), server.lists]).toEqual([["a", "b"], 2]);
+    server.away = true;
+    clock.jump(900);
+    expect([await uids(), server.lists]).toEqual([["a", "b"], 2]);
+    clock.jump(100);
+    await expect(mirror.fresh()).rejects.toThrow("away");
+  });
+
   it("takes its watch up after the last bookmark", async () => {
     server.tell("BOOKMARK", object("", 40));
     server.end(new Error("reset"));
