@@ -1,6 +1,7 @@
-// Imports go one way: protocol <- backends <- {batch-api, worker} <- cli; components -> protocol; infra -> components.
+// Imports go one way: protocol <- project <- backends <- {batch-api, worker} <- cli; components -> {protocol, project};
+// infra -> components.
 const places =
-  "^(services/protocol|services/backends|services/batch-api|services/worker|cli|components|infra|scripts|bench|examples)/";
+  "^(services/protocol|services/project|services/backends|services/batch-api|services/worker|cli|components|infra|scripts|bench|examples)/";
 
 /**
  * A rule by what a place may import: all other places of the repository are forbidden to it. Packages are not its matter.
@@ -20,11 +21,12 @@ function mayImportOnly(place, mayImport) {
 export default {
   forbidden: [
     mayImportOnly("services/protocol", []),
-    mayImportOnly("services/backends", ["services/protocol"]),
-    mayImportOnly("services/batch-api", ["services/protocol", "services/backends"]),
-    mayImportOnly("services/worker", ["services/protocol", "services/backends"]),
+    mayImportOnly("services/project", ["services/protocol"]),
+    mayImportOnly("services/backends", ["services/protocol", "services/project"]),
+    mayImportOnly("services/batch-api", ["services/protocol", "services/project", "services/backends"]),
+    mayImportOnly("services/worker", ["services/protocol", "services/project", "services/backends"]),
     mayImportOnly("cli", ["services"]),
-    mayImportOnly("components", ["services/protocol"]),
+    mayImportOnly("components", ["services/protocol", "services/project"]),
     mayImportOnly("infra", ["components", "services/protocol"]),
     {
       name: "nothing imports tests",
@@ -47,6 +49,21 @@ export default {
         // crypto hashes, buffer and util types are pure; everything else of Node reaches outside
         pathNot: "^(node:)?(crypto|buffer|util|assert|path/posix)$",
       },
+    },
+    {
+      name: "a project is read from its folder, and nothing else is",
+      severity: "error",
+      from: { path: "^services/project/", pathNot: "^services/project/project-folder\\.ts$" },
+      to: {
+        dependencyTypes: ["core"],
+        pathNot: "^(node:)?(crypto|buffer|util|zlib|path/posix)$",
+      },
+    },
+    {
+      name: "a project needs no cloud",
+      severity: "error",
+      from: { path: "^services/(project|protocol)/" },
+      to: { path: "node_modules/(@aws-sdk|@kubernetes|fastify)/", dependencyTypesNot: ["type-only"] },
     },
     {
       name: "services never see Pulumi",

@@ -4,7 +4,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
 import { realClock } from "../services/backends/clock.real.ts";
-import { packProject } from "../services/backends/project-archive.ts";
+import { packProject } from "../services/project/project-folder.ts";
 import type { JobView } from "../services/batch-api/jobs/job-service.ts";
 import { startLaptop, type LaptopService } from "../services/batch-api/laptop.ts";
 import { Problem } from "../services/protocol/problems.ts";

@@ -54,7 +54,10 @@ export function jobTable(jobs: readonly Job[], nowMs: number, paint: Paint): rea
 export function apiLines(api: Api, paint: Paint): readonly string[] {
   const facts: (readonly [string, string])[] = [
     ["api", paint("bold", api.name)],
-    ["version", `${api.version} (${api.created_at}), ${countOf(api.versions.length, "version")} kept`],
+    [
+      "version",
+      `${api.version} (${api.created_at ?? "written by its stack"}), ${countOf(api.versions.length, "version")} kept`,
+    ],
     [
       "a job's defaults",
       `${countOf(api.workers, "worker")}, batches of ${counted(api.batch_size)}, ${countOf(api.attempts, "attempt")}`,

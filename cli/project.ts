@@ -1,8 +1,8 @@
 /** A project's folder, read and checked before anything is asked of a service. */
 import { resolve } from "node:path";
-import { packProject } from "../services/backends/project-archive.ts";
-import { ProjectInvalid } from "../services/backends/project-files.ts";
-import { readProjectSpec } from "../services/backends/project-spec.ts";
+import { packProject } from "../services/project/project-folder.ts";
+import { ProjectInvalid } from "../services/project/project-files.ts";
+import { readProjectSpec } from "../services/project/project-spec.ts";
 import { faultSentence } from "../services/protocol/problems.ts";
 import { CliError } from "./cli-error.ts";
 import type { Cli } from "./cli.ts";

@@ -15,9 +15,9 @@ import { pipeline } from "node:stream/promises";
 import { createZstdCompress, createZstdDecompress } from "node:zlib";
 import { apiKeys } from "../protocol/keys.ts";
 import { environmentPython } from "./environment-python.ts";
-import type { Dependencies } from "./environments.ts";
+import type { Dependencies } from "../project/environment-key.ts";
 import type { ObjectStore } from "./object-store.ts";
-import { packFiles, readArchive, type ProjectFiles } from "./project-files.ts";
+import { packFiles, readArchive, type ProjectFiles } from "../project/project-files.ts";
 
 /** `environments/<key>/end.json`. */
 export interface EnvironmentEnd {

@@ -8,15 +8,15 @@ import { WORKER_EXIT } from "../protocol/exit-codes.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import type { Clock, Random } from "./clock.ts";
 import { environmentEnd, packRequest, type EnvironmentPlace } from "./environment-archive.ts";
-import { askingFiles, EnvironmentFailed, environmentKey, refuseWhatDoesNotWork } from "./environments.ts";
-import type { Dependencies, Environments } from "./environments.ts";
+import { askingFiles, imageEnvironmentKey, type Dependencies } from "../project/environment-key.ts";
+import { EnvironmentFailed, refuseWhatDoesNotWork, type Environments } from "./environments.ts";
 import { ApiCalls, apiClients, refusal, statusOf } from "./kubernetes/api-calls.ts";
 import { builderJob, builderJobName } from "./kubernetes/builder-job.ts";
-import { WORKER_CONTAINER } from "./kubernetes/generation-job.ts";
+import { WORKER_CONTAINER } from "../protocol/worker-pods.ts";
 import { ObjectEvents } from "./kubernetes/object-events.ts";
 import { podMissingFor, podWaitingFor } from "./kubernetes/waiting-reasons.ts";
 import type { ObjectStore } from "./object-store.ts";
-import type { ProjectFiles } from "./project-files.ts";
+import type { ProjectFiles } from "../project/project-files.ts";
 import { PoolRefused } from "./worker-pool.ts";
 
 export interface JobEnvironmentsOptions {
@@ -69,14 +69,12 @@ export class JobEnvironments implements Environments {
     progress: (sentence: string) => void,
     signal: AbortSignal = new AbortController().signal,
   ): Promise<string | null> {
-    const asking = askingFiles(files, dependencies);
-    if (Object.keys(asking).length === 0) return null;
-    refuseWhatDoesNotWork(files, asking);
+    if (Object.keys(askingFiles(files, dependencies)).length === 0) return null;
+    refuseWhatDoesNotWork(files, dependencies);
     const { store, api } = this.#options;
     const template = await this.#options.podTemplate();
     const image = template.spec?.containers.find(({ name }) => name === WORKER_CONTAINER)?.image ?? "";
-    // What stands for the Python of a machine is the image: the same one has the same Python.
-    const key = environmentKey(files, dependencies, { executable: "", version: "", base: `image ${image}` });
+    const key = imageEnvironmentKey(files, dependencies, image);
     if (key === null) return null;
     const place = { store, api, key };
     if ((await environmentEnd(place)) !== undefined) return key;

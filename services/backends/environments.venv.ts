@@ -13,16 +13,16 @@ import { giveUpTurn, takeTurn } from "./build-turn.ts";
 import type { Clock } from "./clock.ts";
 import { runCommand } from "./command-lines.ts";
 import {
-  EnvironmentFailed,
   askingFiles,
   environmentKey,
   meaningfulLines,
-  refuseWhatDoesNotWork,
-} from "./environments.ts";
-import type { Dependencies, Environments, PythonFacts } from "./environments.ts";
+  type Dependencies,
+  type PythonFacts,
+} from "../project/environment-key.ts";
+import { EnvironmentFailed, refuseWhatDoesNotWork, type Environments } from "./environments.ts";
 import { PipOutput } from "./pip-output.ts";
 import { writeFiles } from "./project-archive.ts";
-import type { ProjectFiles } from "./project-files.ts";
+import type { ProjectFiles } from "../project/project-files.ts";
 import { pythonFacts } from "./python-facts.ts";
 
 export interface VenvOptions {
@@ -64,7 +64,7 @@ export class VenvEnvironments implements Environments {
     const python = await pythonFacts(this.#options.python, this.#options.env, signal);
     const key = environmentKey(files, dependencies, python);
     if (key === null) return null;
-    refuseWhatDoesNotWork(files, asking);
+    refuseWhatDoesNotWork(files, dependencies);
     const limit = AbortSignal.timeout(LIMITS.environmentSecondsMax * 1000);
     const home = join(this.#options.root, "environments", key);
     await this.#ensure({ files, asking, python, home, progress, signal: AbortSignal.any([signal, limit]) });

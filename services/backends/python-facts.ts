@@ -1,7 +1,7 @@
 /** Looks at the Python that environments and handlers are to run on. */
 import { runCommand } from "./command-lines.ts";
 import { EnvironmentFailed } from "./environments.ts";
-import type { PythonFacts } from "./environments.ts";
+import type { PythonFacts } from "../project/environment-key.ts";
 
 const OLDEST_MINOR = 9;
 const PROGRAM = [

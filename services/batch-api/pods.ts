@@ -4,7 +4,7 @@ import type { Environment } from "../backends/cloud-config.ts";
 import type { PodSource } from "../backends/kubernetes/generation-job.ts";
 import { apiClients } from "../backends/kubernetes/api-calls.ts";
 import { readPodTemplate } from "../backends/kubernetes/pod-templates.ts";
-import { workerPods } from "../backends/kubernetes/worker-pods.ts";
+import { workerPods } from "../protocol/worker-pods.ts";
 import type { ObjectStore } from "../backends/object-store.ts";
 import { PoolRefused, type GenerationName } from "../backends/worker-pool.ts";
 import type { ApiSpec } from "../protocol/api-spec.ts";

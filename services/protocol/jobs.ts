@@ -133,17 +133,29 @@ export interface ApiVersion {
   readonly environment: string | null;
   /** Ledger and message format that its worker speaks. */
   readonly worker_format: number;
-  readonly created_at: number;
+  /** Unix milliseconds by the store's clock; null: a stack wrote it, which reads no clock. */
+  readonly created_at: number | null;
   /** What its worker pods are made from; absent where workers are no pods. */
   readonly pod_template?: PodTemplate;
 }
 
-/** A Kubernetes PodTemplateSpec, as the API server gave it. */
+/** A Kubernetes PodTemplateSpec, as the API server gave it or a stack rendered it. */
 export type PodTemplate = Readonly<Record<string, unknown>>;
 
 /** `current.json`. */
 export interface CurrentVersion {
   readonly version: string;
+  /** Rises with each deployment; 0: a stack wrote it. */
+  readonly generation: number;
+  /** The pod template that the version was made with; absent where workers are no pods, and where a stack wrote it. */
+  readonly template?: TemplateAge;
+}
+
+/** Tells of two readings of the declared pod template which is the newer one: the later object, then its higher generation. */
+export interface TemplateAge {
+  /** Unix milliseconds: when the API server made the object. */
+  readonly made_at: number;
+  /** The API server counts the object's templates by it, from 1. */
   readonly generation: number;
 }
 

@@ -15,7 +15,7 @@ import { datasetFor } from "../../services/backends/dataset.by-scheme.ts";
 import { VenvEnvironments } from "../../services/backends/environments.venv.ts";
 import { CloudWatchLogStore } from "../../services/backends/log-store.cloudwatch.ts";
 import { S3Store } from "../../services/backends/object-store.s3.ts";
-import { packProject } from "../../services/backends/project-archive.ts";
+import { packProject } from "../../services/project/project-folder.ts";
 import type { GenerationName, PoolWorker, WorkerPool } from "../../services/backends/worker-pool.ts";
 import { buildService, type Service } from "../../services/batch-api/service.ts";
 import { ENV } from "../../services/protocol/environment.ts";

@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 
 import { runCommand } from "../../services/backends/command-lines.ts";
-import { packProject } from "../../services/backends/project-archive.ts";
-import { readProjectSpec } from "../../services/backends/project-spec.ts";
+import { packProject } from "../../services/project/project-folder.ts";
+import { readProjectSpec } from "../../services/project/project-spec.ts";
 
 const EXAMPLES = join(import.meta.dirname, "../../examples");
 

@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { ObjectStore } from "../../services/backends/object-store.ts";
-import { packProject } from "../../services/backends/project-archive.ts";
+import { packProject } from "../../services/project/project-folder.ts";
 import { verifyJob } from "../../services/batch-api/jobs/verify/verify.ts";
 import type { jobToWire } from "../../services/batch-api/routes/job-wire.ts";
 import type { ErrorRow, ResultRow } from "../../services/protocol/jobs.ts";

@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-import type { ProjectFiles } from "../../services/backends/project-files.ts";
+import type { ProjectFiles } from "../../services/project/project-files.ts";
 
 /** A project in memory: text by path. */
 export function aProject(texts: Readonly<Record<string, string>>): ProjectFiles {

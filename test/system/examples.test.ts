@@ -8,7 +8,7 @@ import { realClock } from "../../services/backends/clock.real.ts";
 import { runCommand } from "../../services/backends/command-lines.ts";
 import { environmentPython } from "../../services/backends/environment-python.ts";
 import { VenvEnvironments } from "../../services/backends/environments.venv.ts";
-import { packProject } from "../../services/backends/project-archive.ts";
+import { packProject } from "../../services/project/project-folder.ts";
 import { SPEC_DEFAULTS } from "../../services/protocol/api-spec.parse.ts";
 
 const REPOSITORY = join(import.meta.dirname, "../..");

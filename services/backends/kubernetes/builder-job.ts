@@ -3,9 +3,9 @@ import type { V1Container, V1Job, V1PodSpec, V1PodTemplateSpec, V1ResourceRequir
 import { ENV } from "../../protocol/environment.ts";
 import { WORKER_EXIT } from "../../protocol/exit-codes.ts";
 import { LIMITS } from "../../protocol/limits.ts";
+import { PodTemplateUnfit, WORKER_CONTAINER } from "../../protocol/worker-pods.ts";
 import type { EnvironmentPlace } from "../environment-archive.ts";
-import { CONTROLLER_LABELS, LABEL, WORKER_CONTAINER } from "./generation-job.ts";
-import { PodTemplateUnfit } from "./worker-pods.ts";
+import { CONTROLLER_LABELS, LABEL } from "./generation-job.ts";
 
 /** Annotation: the environment that a builder makes. */
 const ENVIRONMENT_ANNOTATION = "millrace/environment";

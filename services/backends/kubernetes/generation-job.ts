@@ -9,6 +9,7 @@ import type {
 } from "@kubernetes/client-node";
 import { ENV } from "../../protocol/environment.ts";
 import { WORKER_EXIT } from "../../protocol/exit-codes.ts";
+import { JOB_FILE_CONTAINER, WORKER_CONTAINER, type Literal } from "../../protocol/worker-pods.ts";
 import { PoolRefused, type GenerationName } from "../worker-pool.ts";
 
 /** Labels of our Jobs and their pods; selectors and people use them. */
@@ -23,10 +24,6 @@ export const LABEL = {
 export const LANE_ANNOTATION = "millrace/lane";
 const SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict";
 
-/** Name of the container that runs Millrace's worker; others in the template are the user's. */
-export const WORKER_CONTAINER = "worker";
-/** Name of the init container that writes the job's file for the user's containers: the worker's program, told of its job. */
-export const JOB_FILE_CONTAINER = "job-file";
 /** Ends of one index that its own process is to blame for, until the index is given up. */
 export const FAILURES_PER_INDEX = 6;
 /** How much later than the job's own timeout Kubernetes ends what is left: the driver has ended it long before. */
@@ -40,9 +37,6 @@ export const CONTROLLER_LABELS =
   /^((batch\.kubernetes\.io\/)?(controller-uid|job-name)|batch\.kubernetes\.io\/job-completion-index)$/;
 /** Set by the Job controller unless a container has it already. */
 const INDEX_VARIABLE = "JOB_COMPLETION_INDEX";
-
-/** The fields of a class of the Kubernetes client: what a literal needs to have. */
-export type Literal<T> = Pick<T, keyof T>;
 
 /** What a generation's pods are made from. */
 export interface PodSource {

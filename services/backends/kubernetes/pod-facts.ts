@@ -2,8 +2,9 @@ import { constants } from "node:os";
 import type { V1ContainerStatus, V1Job, V1ObjectMeta, V1Pod } from "@kubernetes/client-node";
 import { WORKER_EXIT } from "../../protocol/exit-codes.ts";
 import { workerName } from "../../protocol/keys.ts";
+import { WORKER_CONTAINER } from "../../protocol/worker-pods.ts";
 import type { GenerationName, PoolWorker } from "../worker-pool.ts";
-import { LABEL, LANE_ANNOTATION, WORKER_CONTAINER } from "./generation-job.ts";
+import { LABEL, LANE_ANNOTATION } from "./generation-job.ts";
 
 const INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index";
 /** The kubelet's word for a container that it looked for and did not find: its node was started anew. */

@@ -2,15 +2,14 @@
 import { EnvironmentFailed } from "../../backends/environments.ts";
 import type { Environments } from "../../backends/environments.ts";
 import type { ObjectStore } from "../../backends/object-store.ts";
-import { ProjectInvalid, readArchive, sha256Hex } from "../../backends/project-files.ts";
-import type { ProjectFiles } from "../../backends/project-files.ts";
-import { readProjectSpec } from "../../backends/project-spec.ts";
+import { ProjectInvalid, readArchive, sha256Hex } from "../../project/project-files.ts";
+import type { ProjectFiles } from "../../project/project-files.ts";
+import { readProjectSpec } from "../../project/project-spec.ts";
 import { apiNameFault, isReservedApiName } from "../../protocol/api-names.ts";
 import type { ApiSpec, HandlerSpec } from "../../protocol/api-spec.ts";
-import { JOB_FORMAT } from "../../protocol/jobs.ts";
+import { apiVersion, encodeCurrent, encodeVersion } from "../../protocol/api-version.ts";
 import type { ApiVersion, CurrentVersion, PodTemplate } from "../../protocol/jobs.ts";
 import { API_PREFIX, apiKeys } from "../../protocol/keys.ts";
-import { LEDGER_FORMAT } from "../../protocol/ledger.ts";
 import { Problem } from "../../protocol/problems.ts";
 import type { ApiService, ApiView, Deployed } from "./api-service.ts";
 
@@ -34,8 +33,6 @@ const KIND_REFUSED = {
   found: "containers, which only workers in a cluster run",
   fix: "deploy it to a cluster, or give a Python class: handler: {type: python, path: handler.py}",
 };
-/** Half of a git hash's usual length is enough to tell the versions of one API apart. */
-const VERSION_CHARACTERS = 12;
 
 /**
  * Everything is read from the store at each call, so that any replica answers alike.
@@ -94,17 +91,12 @@ export class Apis implements ApiService {
     const podTemplate = await this.#podTemplate?.(spec); // refuses at once, an environment after minutes
     const environment = await this.#buildEnvironment(files, spec, progress);
     const project = sha256Hex(archive);
-    const version = versionName(spec, project, environment, podTemplate);
     const keys = apiKeys(api);
     await this.#store.put(keys.project(project), archive);
-    const record: ApiVersion = {
-      ...{ format: JOB_FORMAT, api, version, spec, project, environment },
-      ...{ worker_format: LEDGER_FORMAT, created_at: await this.#store.now() },
-      ...(podTemplate === undefined ? {} : { pod_template: podTemplate }),
-    };
+    const version = apiVersion({ spec, project, environment, podTemplate }, await this.#store.now());
     // A version that existed already keeps the time of its first deployment.
-    await this.#store.put(keys.version(version), Buffer.from(JSON.stringify(record)));
-    const change = await this.#makeCurrent(api, version);
+    await this.#store.put(keys.version(version.version), Buffer.from(encodeVersion(version)));
+    const change = await this.#makeCurrent(api, version.version);
     return { view: await this.get(api), change };
   }
 
@@ -168,7 +160,8 @@ export class Apis implements ApiService {
       const stored = await this.#store.get(key);
       if (stored !== undefined) versions.push(JSON.parse(stored.bytes.toString()) as ApiVersion);
     }
-    return versions.sort((a, b) => b.created_at - a.created_at || (a.version < b.version ? -1 : 1));
+    const age = ({ created_at: createdAt }: ApiVersion) => createdAt ?? 0;
+    return versions.sort((a, b) => age(b) - age(a) || (a.version < b.version ? -1 : 1));
   }
 
   async #readCurrent(api: string): Promise<{ value: CurrentVersion; version: string } | undefined> {
@@ -183,7 +176,7 @@ export class Apis implements ApiService {
       const before = await this.#readCurrent(api);
       if (before?.value.version === version) return "unchanged";
       const next: CurrentVersion = { version, generation: (before?.value.generation ?? 0) + 1 };
-      const bytes = Buffer.from(JSON.stringify(next));
+      const bytes = Buffer.from(encodeCurrent(next));
       const swapped = await this.#store.swap(apiKeys(api).current, bytes, before?.version);
       if (swapped !== undefined) return before === undefined ? "created" : "updated";
     }
@@ -221,17 +214,6 @@ export class Apis implements ApiService {
       after = page.next;
     } while (after !== undefined);
   }
-}
-
-/** The same spec, code, environment and pods are the same version. */
-export function versionName(
-  spec: ApiSpec,
-  project: string,
-  environment: string | null,
-  podTemplate?: PodTemplate,
-): string {
-  const parts = [spec, project, environment, ...(podTemplate === undefined ? [] : [podTemplate])];
-  return sha256Hex(JSON.stringify(parts)).slice(0, VERSION_CHARACTERS);
 }
 
 function noSuchApi(api: string): Problem {

@@ -104,6 +104,6 @@ export function apiSpecToCortex(version: ApiVersion) {
     ...runningToCortex(spec),
     compute: spec.compute,
     networking: { endpoint: `/${version.api}` },
-    last_updated: Math.trunc(version.created_at / 1000),
+    last_updated: Math.trunc((version.created_at ?? 0) / 1000),
   };
 }

@@ -18,7 +18,7 @@ export function apiToWire(view: ApiView) {
   return {
     name: api,
     version,
-    created_at: isoTime(created_at),
+    created_at: timeOf(created_at),
     handler: handlerToWire(spec.handler),
     compute: spec.compute,
     config: spec.config,
@@ -28,7 +28,12 @@ export function apiToWire(view: ApiView) {
     attempts: spec.attempts,
     isolate: spec.isolate,
     batch_timeout: spec.batch_timeout_seconds,
-    versions: view.versions.map((one) => ({ version: one.version, created_at: isoTime(one.created_at) })),
+    versions: view.versions.map((one) => ({ version: one.version, created_at: timeOf(one.created_at) })),
     links: { self: apiPath(api), jobs: `${apiPath(api)}/jobs`, cortex: `/${encodeURIComponent(api)}` },
   };
+}
+
+/** A version that a stack wrote has none. */
+function timeOf(createdAt: number | null): string | null {
+  return createdAt === null ? null : isoTime(createdAt);
 }

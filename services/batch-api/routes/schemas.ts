@@ -165,7 +165,7 @@ export const ApiSchema = Type.Object(
   {
     name: Type.String(),
     version: Type.String(),
-    created_at: Type.String({ format: "date-time" }),
+    created_at: nullable(Type.String({ format: "date-time" })),
     handler: Type.Record(Type.String(), Type.Unknown()),
     compute: Type.Record(Type.String(), Type.Unknown()),
     config: Type.Record(Type.String(), Type.Unknown()),
@@ -175,7 +175,9 @@ export const ApiSchema = Type.Object(
     attempts: Type.Integer(),
     isolate: Type.Boolean(),
     batch_timeout: nullable(Type.Number()),
-    versions: Type.Array(Type.Object({ version: Type.String(), created_at: Type.String({ format: "date-time" }) })),
+    versions: Type.Array(
+      Type.Object({ version: Type.String(), created_at: nullable(Type.String({ format: "date-time" })) }),
+    ),
     links: Type.Record(Type.String(), Type.String()),
   },
   { $id: "Api" },

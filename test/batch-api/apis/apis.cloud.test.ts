@@ -2,12 +2,11 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { realClock } from "../../../services/backends/clock.real.ts";
 import type { Environments } from "../../../services/backends/environments.ts";
 import { MemoryStore } from "../../../services/backends/object-store.memory.ts";
-import { packFiles } from "../../../services/backends/project-files.ts";
-import { Apis, versionName } from "../../../services/batch-api/apis/apis.ts";
+import { packFiles } from "../../../services/project/project-files.ts";
+import { Apis } from "../../../services/batch-api/apis/apis.ts";
 import { apiSpecToCortex } from "../../../services/batch-api/dialects/cortex-wire.ts";
 import { apiToWire } from "../../../services/batch-api/routes/api-wire.ts";
 import { Problem } from "../../../services/protocol/problems.ts";
-import { anApiSpec } from "../../support/builders.ts";
 import { aProject } from "../../support/project-folder.ts";
 
 let store: MemoryStore;
@@ -92,7 +91,6 @@ describe("the pod template in a version", () => {
     expect(first.view.current.pod_template).toEqual({ spec: { containers: [{ name: "worker", image: "worker:1" }] } });
     expect([again.change, changed.change]).toEqual(["unchanged", "updated"]);
     expect(changed.view.current.version).not.toBe(first.view.current.version);
-    expect(versionName(anApiSpec(), "p", null, { spec: {} })).not.toBe(versionName(anApiSpec(), "p", null));
   });
 
   it("is never shown: its containers' variables may be secrets", async () => {

@@ -4,7 +4,7 @@ import { realClock } from "../../../services/backends/clock.real.ts";
 import { EnvironmentFailed } from "../../../services/backends/environments.ts";
 import type { Environments } from "../../../services/backends/environments.ts";
 import { MemoryStore } from "../../../services/backends/object-store.memory.ts";
-import { packFiles } from "../../../services/backends/project-files.ts";
+import { packFiles } from "../../../services/project/project-files.ts";
 import { apiSpecToCortex } from "../../../services/batch-api/dialects/cortex-wire.ts";
 import { apiToWire } from "../../../services/batch-api/routes/api-wire.ts";
 import { Apis } from "../../../services/batch-api/apis/apis.ts";

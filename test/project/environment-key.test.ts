@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { environmentKey } from "../../services/backends/environments.ts";
+import { environmentKey } from "../../services/project/environment-key.ts";
 import { SPEC_DEFAULTS } from "../../services/protocol/api-spec.parse.ts";
 import { aProject } from "../support/project-folder.ts";
 

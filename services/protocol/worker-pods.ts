@@ -8,9 +8,16 @@ import type {
   V1ResourceRequirements,
   V1Volume,
 } from "@kubernetes/client-node";
-import type { ApiSpec, ComputeSpec, ContainerHandlerSpec, ContainerSpec, ProbeSpec } from "../../protocol/api-spec.ts";
-import { JOB_FILE } from "../../protocol/environment.ts";
-import { JOB_FILE_CONTAINER, WORKER_CONTAINER, type Literal } from "./generation-job.ts";
+import type { ApiSpec, ComputeSpec, ContainerHandlerSpec, ContainerSpec, ProbeSpec } from "./api-spec.ts";
+import { JOB_FILE } from "./environment.ts";
+
+/** The fields of a class of the Kubernetes client: what a literal needs to have. */
+export type Literal<T> = Pick<T, keyof T>;
+
+/** Name of the container that runs Millrace's worker; others in the template are the user's. */
+export const WORKER_CONTAINER = "worker";
+/** Name of the init container that writes the job's file for the user's containers: the worker's program, told of its job. */
+export const JOB_FILE_CONTAINER = "job-file";
 
 /** The spec and the template do not go together; the message names what to change. */
 export class PodTemplateUnfit extends Error {

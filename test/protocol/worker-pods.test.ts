@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { V1PodTemplateSpec } from "@kubernetes/client-node";
-import { generationJob } from "../../../services/backends/kubernetes/generation-job.ts";
-import { PodTemplateUnfit, workerPods } from "../../../services/backends/kubernetes/worker-pods.ts";
-import type { ApiSpec, ComputeSpec, ContainerSpec } from "../../../services/protocol/api-spec.ts";
-import { aContainerSpec, aProbe } from "../../support/a-container.ts";
-import { anApiSpec } from "../../support/builders.ts";
+import { generationJob } from "../../services/backends/kubernetes/generation-job.ts";
+import { PodTemplateUnfit, workerPods } from "../../services/protocol/worker-pods.ts";
+import type { ApiSpec, ComputeSpec, ContainerSpec } from "../../services/protocol/api-spec.ts";
+import { aContainerSpec, aProbe } from "../support/a-container.ts";
+import { anApiSpec } from "../support/builders.ts";
 
 const WORKER = {
   name: "worker",
