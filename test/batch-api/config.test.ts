@@ -33,6 +33,26 @@ describe("readServiceConfig", () => {
     expect(readServiceConfig({ ...WHOLE, MILLRACE_BUILDER_SERVICE_ACCOUNT: "" }).builderServiceAccount).toBeUndefined();
   });
 
+  it("reads how callers are told apart", () => {
+    const keys = { MILLRACE_AUTH: '{"kind":"apiKeys"}', MILLRACE_API_KEYS_FILE: "/keys/file" };
+    const network = { kind: "network", cidrs: ["10.0.0.0/16"] };
+
+    expect(readServiceConfig(WHOLE).auth).toEqual({ kind: "none" });
+    expect(readServiceConfig({ ...WHOLE, ...keys }).auth).toEqual({ kind: "apiKeys", file: "/keys/file" });
+    expect(readServiceConfig({ ...WHOLE, MILLRACE_AUTH: JSON.stringify(network) }).auth).toEqual(network);
+  });
+
+  it("reads who owns the code: whoever deploys, unless a stack is named", () => {
+    const pinned = { ...WHOLE, MILLRACE_CODE: "pinned:acme/batch/prod" };
+
+    expect(readServiceConfig(WHOLE).code).toEqual({ kind: "deployed" });
+    expect(readServiceConfig({ ...WHOLE, MILLRACE_CODE: "deployed" }).code).toEqual({ kind: "deployed" });
+    expect(readServiceConfig(pinned).code).toEqual({ kind: "pinned", stack: "acme/batch/prod" });
+    expect(faultsOf({ ...WHOLE, MILLRACE_CODE: "pinned" })).toEqual([
+      "MILLRACE_CODE is neither deployed nor pinned:<stack>; write one of the two, without blanks",
+    ]);
+  });
+
   it("names every fault at once, a line each, by the variable's name", () => {
     const faults = faultsOf({ MILLRACE_PORT: "0", MILLRACE_API: "v1", MILLRACE_POD_TEMPLATE: "Photos" });
 
@@ -56,6 +76,10 @@ describe("readServiceConfig", () => {
     ["MILLRACE_POD_TEMPLATE", "-photos", /^MILLRACE_POD_TEMPLATE is no name that Kubernetes takes;/],
     ["MILLRACE_BUILDER_SERVICE_ACCOUNT", "a b", /^MILLRACE_BUILDER_SERVICE_ACCOUNT is no name that Kubernetes takes;/],
     ["MILLRACE_PORT", "65536", /^MILLRACE_PORT is no whole number from 1 to 65535;/],
+    ["MILLRACE_AUTH", "apiKeys", /^MILLRACE_AUTH: found text that is no JSON;/],
+    ["MILLRACE_AUTH", '{"kind":"apikey"}', /^MILLRACE_AUTH\.kind: found "apikey"; write apiKeys instead\.$/],
+    ["MILLRACE_AUTH", '{"kind":"apiKeys"}', /^MILLRACE_API_KEYS_FILE is not set; write where the file/],
+    ["MILLRACE_API_KEYS_FILE", "/keys", /^MILLRACE_API_KEYS_FILE is set, and MILLRACE_AUTH does not ask for keys;/],
     ["MILLRACE_HEALTH_PORT", "8877", /^MILLRACE_HEALTH_PORT is the port of the doors;/],
   ])("refuses %s=%s", (name, value, fault) => {
     expect(faultsOf({ ...WHOLE, [name]: value })).toEqual([expect.stringMatching(fault)]);
