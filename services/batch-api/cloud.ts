@@ -53,7 +53,7 @@ export async function startCloud(options: CloudOptions): Promise<CloudService> {
     ...backends,
     log: logger,
     pace: PACE,
-    only: config.api,
+    ...{ only: config.api, owner: config.code },
     handlerKinds: ["python", "container"],
     replica: { id: realRandom.hex(8), lanes: config.laneUrls.length, alone: false, onFatal: options.onFatal },
   });
@@ -115,7 +115,15 @@ function openBackends({ config, environment, logger }: CloudOptions) {
     dataset: datasetFor({ s3: new S3Dataset({ ...clocks, ...access, budget, say }) }),
     podTemplate: podTemplateOf(declared),
     environments: new JobEnvironments({
-      ...{ ...clocks, api, store, namespace, kubeConfig, workerEnvironment, podTemplate: declared },
+      ...{
+        ...clocks,
+        api,
+        store,
+        namespace,
+        kubeConfig,
+        workerEnvironment,
+        podTemplate: async () => (await declared()).template,
+      },
       ...(config.builderServiceAccount === undefined ? {} : { serviceAccount: config.builderServiceAccount }),
     }),
   };

@@ -2,6 +2,7 @@
 import { integerOf, readCloudConfig, type CloudConfig, type Environment } from "../backends/cloud-config.ts";
 import { apiNameFault, isReservedApiName } from "../protocol/api-names.ts";
 import { decodeAuth } from "../protocol/auth.ts";
+import { parseCodeOwner, type CodeOwner } from "../protocol/code-owner.ts";
 import { ENV, Misconfigured } from "../protocol/environment.ts";
 import { type Fault, faultSentence } from "../protocol/problems.ts";
 import type { ServiceAuth } from "./auth/open-auth.ts";
@@ -13,6 +14,8 @@ export interface ServiceConfig extends CloudConfig {
   readonly namespace: string;
   /** PodTemplate that new versions of the API copy. */
   readonly podTemplate: string;
+  /** Who says what code the API runs. */
+  readonly code: CodeOwner;
   /** Service account of the pods that build environments; undefined: the workers' own. */
   readonly builderServiceAccount: string | undefined;
   /** How the doors tell who asks. */
@@ -36,6 +39,7 @@ export function readServiceConfig(environment: Environment): ServiceConfig {
     api: apiOf(environment[ENV.api] ?? "", faults),
     namespace: namespaceOf(environment, faults),
     podTemplate: nameOf(environment, ENV.podTemplate, "the name of the API's PodTemplate", faults),
+    code: codeOf(environment[ENV.code] ?? "", faults),
     builderServiceAccount: builderAccountOf(environment, faults),
     auth: authOf(environment, faults),
     port: integerOf(environment, ENV.port, PORT, faults),
@@ -61,6 +65,13 @@ function namespaceOf(environment: Environment, faults: string[]): string {
   if (namespace.length <= NAMESPACE_CHARACTERS_MAX && !namespace.includes(".")) return namespace;
   faults.push(`${ENV.namespace} is no namespace: those have no dots and at most 63 characters; write the workers' own`);
   return namespace;
+}
+
+function codeOf(text: string, faults: string[]): CodeOwner {
+  const owner = parseCodeOwner(text === "" ? "deployed" : text);
+  if (owner !== undefined) return owner;
+  faults.push(`${ENV.code} is neither deployed nor pinned:<stack>; write one of the two, without blanks`);
+  return { kind: "deployed" };
 }
 
 function builderAccountOf(environment: Environment, faults: string[]): string | undefined {

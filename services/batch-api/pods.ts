@@ -3,7 +3,7 @@ import type { KubeConfig, V1PodTemplateSpec } from "@kubernetes/client-node";
 import type { Environment } from "../backends/cloud-config.ts";
 import type { PodSource } from "../backends/kubernetes/generation-job.ts";
 import { apiClients } from "../backends/kubernetes/api-calls.ts";
-import { readPodTemplate } from "../backends/kubernetes/pod-templates.ts";
+import { readPodTemplate, type DeclaredTemplate } from "../backends/kubernetes/pod-templates.ts";
 import { workerPods } from "../protocol/worker-pods.ts";
 import type { ObjectStore } from "../backends/object-store.ts";
 import { PoolRefused, type GenerationName } from "../backends/worker-pool.ts";
@@ -11,6 +11,7 @@ import type { ApiSpec } from "../protocol/api-spec.ts";
 import { ENV } from "../protocol/environment.ts";
 import type { PodTemplate } from "../protocol/jobs.ts";
 import { Problem } from "../protocol/problems.ts";
+import type { FittedTemplate } from "./apis/apis.ts";
 import type { ServiceConfig } from "./config.ts";
 import { readSpec } from "./jobs/view.ts";
 import { versionOf } from "./jobs/versions.ts";
@@ -30,17 +31,17 @@ export function declaredTemplate(
   kubeConfig: KubeConfig,
   namespace: string,
   name: string,
-): () => Promise<V1PodTemplateSpec> {
+): () => Promise<DeclaredTemplate> {
   const { core } = apiClients(kubeConfig);
   return () => readPodTemplate(core, namespace, name).catch(unusable);
 }
 
 /** The template fitted to a spec, for a version to keep. Throws `Problem`. */
-export function podTemplateOf(declared: () => Promise<V1PodTemplateSpec>): (spec: ApiSpec) => Promise<PodTemplate> {
+export function podTemplateOf(declared: () => Promise<DeclaredTemplate>): (spec: ApiSpec) => Promise<FittedTemplate> {
   return async (spec) => {
-    const template = await declared();
+    const { template, age } = await declared();
     try {
-      return workerPods(spec, template) as unknown as PodTemplate; // a literal, kept as JSON
+      return { template: workerPods(spec, template) as unknown as PodTemplate, age }; // a literal, kept as JSON
     } catch (error) {
       return unusable(error);
     }

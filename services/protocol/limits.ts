@@ -57,6 +57,8 @@ export const LIMITS = {
   projectFilesMax: 10_000,
   /** Installing a handler's dependencies; PyTorch with CUDA over a slow line takes tens of minutes. */
   environmentSecondsMax: 3600,
+  /** Builds of a version's environment that fail before its jobs do: package indexes have bad minutes. */
+  environmentBuildsMax: 3,
   /** Containers of a user beside one worker; Kubernetes has no limit, but a mistake in a file must end somewhere. */
   containersMax: 10,
   /** How long an API may give its containers to get ready; models of hundreds of gigabytes take this long to load. */

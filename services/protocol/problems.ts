@@ -35,6 +35,7 @@ const PROBLEMS = {
   project_spec_missing: { title: "The project has no API spec", status: 400, cortexKind: "error" },
   environment_failed: { title: "The environment could not be built", status: 422, cortexKind: "error" },
   pod_template_unusable: { title: "The cluster has no usable pod template", status: 503, cortexKind: "error" },
+  code_is_pinned: { title: "A stack owns the API's code", status: 409, cortexKind: "error" },
   name_reserved: { title: "The name is taken by the service itself", status: 400, cortexKind: "error" },
   not_allowed: { title: "This is not allowed", status: 403, cortexKind: "error" },
   not_authenticated: { title: "It is not known who asks", status: 401, cortexKind: "error" },

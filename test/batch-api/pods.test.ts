@@ -9,6 +9,7 @@ import { apiKeys, jobKeys } from "../../services/protocol/keys.ts";
 import { noObject, startApiServer, type ApiServerAnswer } from "../backends/kubernetes/an-api-server.ts";
 import { anApiSpec, aJobSpec, aVersion } from "../support/builders.ts";
 
+const AGE = { made_at: 1_700_000_000_000, generation: 1 };
 const WORKER = { spec: { containers: [{ name: "worker", image: "worker@sha256:1" }] } };
 
 async function declared(answer: ApiServerAnswer): Promise<unknown> {
@@ -22,7 +23,12 @@ async function declared(answer: ApiServerAnswer): Promise<unknown> {
 
 describe("the declared pod template", () => {
   it("is read by its name", async () => {
-    expect(await declared({ body: { kind: "PodTemplate", template: WORKER } })).toMatchObject(WORKER);
+    const metadata = { creationTimestamp: "2026-01-02T03:04:05Z", generation: 4 };
+
+    expect(await declared({ body: { kind: "PodTemplate", metadata, template: WORKER } })).toMatchObject({
+      template: WORKER,
+      age: { made_at: Date.UTC(2026, 0, 2, 3, 4, 5), generation: 4 },
+    });
   });
 
   it.each<[string, ApiServerAnswer, RegExp]>([
@@ -38,11 +44,12 @@ describe("the declared pod template", () => {
 
   it("is fitted to the spec, and a problem when it cannot be", async () => {
     const spec = anApiSpec({ compute: { cpu: "2", mem: "4Gi", gpu: 1 } });
-    const fitted = await podTemplateOf(() => Promise.resolve(WORKER))(spec);
-    expect(fitted).toMatchObject({ spec: { containers: [{ resources: { requests: { cpu: "2", memory: "4Gi" } } }] } });
+    const fitted = await podTemplateOf(() => Promise.resolve({ template: WORKER, age: AGE }))(spec);
+    const resources = { requests: { cpu: "2", memory: "4Gi" } };
+    expect(fitted).toMatchObject({ age: AGE, template: { spec: { containers: [{ resources }] } } });
 
     const other: V1PodTemplateSpec = { spec: { containers: [{ name: "main" }] } };
-    await expect(podTemplateOf(() => Promise.resolve(other))(spec)).rejects.toMatchObject({
+    await expect(podTemplateOf(() => Promise.resolve({ template: other, age: AGE }))(spec)).rejects.toMatchObject({
       code: "pod_template_unusable",
       message: 'the pod template has no container named "worker"; name the worker\'s so',
     });

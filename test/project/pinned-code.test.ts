@@ -16,6 +16,7 @@ const FILES = aProject({
   "handler.py": "",
   "requirements.txt": "numpy==2.3.0\n",
 });
+const AGE = { made_at: 1_700_000_000_000, generation: 1 };
 const TEMPLATE: PodTemplate = { spec: { containers: [{ name: "worker", image: "worker@sha256:1" }] } };
 
 function specOf(files = FILES): ApiSpec {
@@ -37,7 +38,8 @@ describe("the objects of code that a stack owns", () => {
       environments: {
         build: (files, dependencies) => Promise.resolve(imageEnvironmentKey(files, dependencies, "worker@sha256:1")),
       },
-      podTemplate: (spec) => Promise.resolve(workerPods(spec, TEMPLATE) as unknown as PodTemplate),
+      podTemplate: (spec) =>
+        Promise.resolve({ template: workerPods(spec, TEMPLATE) as unknown as PodTemplate, age: AGE }),
     });
 
     const { view } = await apis.deploy("photos", archive, () => undefined);
@@ -50,7 +52,7 @@ describe("the objects of code that a stack owns", () => {
     );
     expect(await store.size(objects.archiveKey)).toBe(archive.length);
     expect((await store.read(objects.currentObject.key))?.bytes.toString()).toBe(
-      objects.currentObject.content.replace('"generation":0', '"generation":1'),
+      objects.currentObject.content.replace('"generation":0}', `"generation":1,"template":${JSON.stringify(AGE)}}`),
     );
   });
 

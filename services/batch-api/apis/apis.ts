@@ -7,10 +7,12 @@ import type { ProjectFiles } from "../../project/project-files.ts";
 import { readProjectSpec } from "../../project/project-spec.ts";
 import { apiNameFault, isReservedApiName } from "../../protocol/api-names.ts";
 import type { ApiSpec, HandlerSpec } from "../../protocol/api-spec.ts";
-import { apiVersion, encodeCurrent, encodeVersion } from "../../protocol/api-version.ts";
-import type { ApiVersion, CurrentVersion, PodTemplate } from "../../protocol/jobs.ts";
+import { apiVersion, encodeVersion } from "../../protocol/api-version.ts";
+import type { ApiVersion, CurrentVersion, PodTemplate, TemplateAge } from "../../protocol/jobs.ts";
 import { API_PREFIX, apiKeys } from "../../protocol/keys.ts";
+import type { CodeOwner } from "../../protocol/code-owner.ts";
 import { Problem } from "../../protocol/problems.ts";
+import { readCurrent, swapCurrent } from "./current.ts";
 import type { ApiService, ApiView, Deployed } from "./api-service.ts";
 
 export interface ApisOptions {
@@ -23,7 +25,15 @@ export interface ApisOptions {
   /** The one API that this service stands for; absent: any. */
   readonly only?: string;
   /** What a version's worker pods are made from, kept in the version; absent where workers are no pods. Throws `Problem`. */
-  readonly podTemplate?: (spec: ApiSpec) => Promise<PodTemplate>;
+  readonly podTemplate?: (spec: ApiSpec) => Promise<FittedTemplate>;
+  /** Who says what code its APIs run; default: whoever deploys. */
+  readonly owner?: CodeOwner;
+}
+
+/** The declared pod template, fitted to a spec. */
+export interface FittedTemplate {
+  readonly template: PodTemplate;
+  readonly age: TemplateAge;
 }
 
 const VERSIONS_SHOWN = 20;
@@ -47,6 +57,7 @@ export class Apis implements ApiService {
   readonly #handlerKinds: readonly HandlerSpec["kind"][];
   readonly #only: string | undefined;
   readonly #podTemplate: ApisOptions["podTemplate"];
+  readonly #owner: CodeOwner;
 
   constructor(options: ApisOptions) {
     this.#store = options.store;
@@ -55,6 +66,7 @@ export class Apis implements ApiService {
     this.#handlerKinds = options.handlerKinds ?? ["python"];
     this.#only = options.only;
     this.#podTemplate = options.podTemplate;
+    this.#owner = options.owner ?? { kind: "deployed" };
   }
 
   async list(): Promise<readonly ApiView[]> {
@@ -70,7 +82,7 @@ export class Apis implements ApiService {
   async withJobs(): Promise<readonly string[]> {
     const names: string[] = [];
     for await (const api of this.#names()) {
-      const sign = (await this.#readCurrent(api)) ?? (await this.#firstKey(apiKeys(api).active, () => false));
+      const sign = (await readCurrent(this.#store, api)) ?? (await this.#firstKey(apiKeys(api).active, () => false));
       if (sign !== undefined) names.push(api);
     }
     return names;
@@ -85,24 +97,28 @@ export class Apis implements ApiService {
   async deploy(api: string, archive: Buffer, progress: (sentence: string) => void): Promise<Deployed> {
     refuseName(api);
     this.#refuseOthers(api);
+    this.#refusePinned(api, `change the project there, and run "pulumi up" on that stack`);
     const files = await readProject(archive);
     const spec = readSpec(files, api, progress);
     if (!this.#handlerKinds.includes(spec.handler.kind)) throw new Problem("project_spec_invalid", "", [KIND_REFUSED]);
-    const podTemplate = await this.#podTemplate?.(spec); // refuses at once, an environment after minutes
+    const fitted = await this.#podTemplate?.(spec); // refuses at once, an environment after minutes
     const environment = await this.#buildEnvironment(files, spec, progress);
     const project = sha256Hex(archive);
     const keys = apiKeys(api);
     await this.#store.put(keys.project(project), archive);
-    const version = apiVersion({ spec, project, environment, podTemplate }, await this.#store.now());
+    const parts = { spec, project, environment, podTemplate: fitted?.template };
+    const version = apiVersion(parts, await this.#store.now());
     // A version that existed already keeps the time of its first deployment.
     await this.#store.put(keys.version(version.version), Buffer.from(encodeVersion(version)));
-    const change = await this.#makeCurrent(api, version.version);
+    const template = fitted === undefined ? {} : { template: fitted.age };
+    const change = await this.#makeCurrent(api, { version: version.version, ...template });
     return { view: await this.get(api), change };
   }
 
   /** Lane records stay: an epoch that began anew at 1 would meet messages of the old ones. */
   async remove(api: string): Promise<void> {
     if (this.#isOther(api)) throw noSuchApi(api);
+    this.#refusePinned(api, `take it out of the program there, and run "pulumi up" on that stack`);
     const keys = apiKeys(api);
     const keep = (key: string) => key.startsWith(keys.lanes);
     const left = await this.#firstKey(keys.root, keep);
@@ -126,6 +142,12 @@ export class Apis implements ApiService {
     throw new Problem("not_allowed", detail);
   }
 
+  #refusePinned(api: string, fix: string): void {
+    if (this.#owner.kind !== "pinned") return;
+    const detail = `The code of API ${JSON.stringify(api)} belongs to stack ${this.#owner.stack}: ${fix}.`;
+    throw new Problem("code_is_pinned", detail);
+  }
+
   async *#names(): AsyncGenerator<string> {
     if (this.#only !== undefined) {
       yield this.#only; // its rights end at its own keys
@@ -144,41 +166,34 @@ export class Apis implements ApiService {
 
   async #find(api: string): Promise<ApiView | undefined> {
     if (apiNameFault(api) !== undefined || this.#isOther(api)) return undefined;
-    const current = await this.#readCurrent(api);
+    const current = await readCurrent(this.#store, api);
     if (current === undefined) return undefined;
-    const versions = await this.#versions(api);
+    const versions = await this.#versions(api, current.value.version);
     const version = versions.find((candidate) => candidate.version === current.value.version);
     if (version === undefined) return undefined;
     const shown = versions.slice(0, VERSIONS_SHOWN).map((v) => ({ version: v.version, created_at: v.created_at }));
     return { current: version, versions: shown };
   }
 
-  /** Newest first. */
-  async #versions(api: string): Promise<ApiVersion[]> {
+  /** Newest first. Of those without a time the current one counts as the newest: a stack has just made it so. */
+  async #versions(api: string, current: string): Promise<ApiVersion[]> {
     const versions: ApiVersion[] = [];
     for await (const key of this.#keys(apiKeys(api).versions)) {
       const stored = await this.#store.get(key);
       if (stored !== undefined) versions.push(JSON.parse(stored.bytes.toString()) as ApiVersion);
     }
-    const age = ({ created_at: createdAt }: ApiVersion) => createdAt ?? 0;
-    return versions.sort((a, b) => age(b) - age(a) || (a.version < b.version ? -1 : 1));
-  }
-
-  async #readCurrent(api: string): Promise<{ value: CurrentVersion; version: string } | undefined> {
-    const record = await this.#store.read(apiKeys(api).current);
-    if (record === undefined) return undefined;
-    return { value: JSON.parse(record.bytes.toString()) as CurrentVersion, version: record.version };
+    const age = (one: ApiVersion) => one.created_at ?? (one.version === current ? Infinity : 0);
+    return versions.sort(
+      (a, b) => Number(age(b) > age(a)) - Number(age(b) < age(a)) || (a.version < b.version ? -1 : 1),
+    );
   }
 
   /** Swaps until it is so: of two deployments at once the later swap wins. */
-  async #makeCurrent(api: string, version: string): Promise<Deployed["change"]> {
+  async #makeCurrent(api: string, next: Omit<CurrentVersion, "generation">): Promise<Deployed["change"]> {
     for (;;) {
-      const before = await this.#readCurrent(api);
-      if (before?.value.version === version) return "unchanged";
-      const next: CurrentVersion = { version, generation: (before?.value.generation ?? 0) + 1 };
-      const bytes = Buffer.from(encodeCurrent(next));
-      const swapped = await this.#store.swap(apiKeys(api).current, bytes, before?.version);
-      if (swapped !== undefined) return before === undefined ? "created" : "updated";
+      const before = await readCurrent(this.#store, api);
+      if (before?.value.version === next.version) return "unchanged";
+      if (await swapCurrent(this.#store, api, next, before)) return before === undefined ? "created" : "updated";
     }
   }
 

@@ -9,6 +9,8 @@ import { apiToWire } from "../../../services/batch-api/routes/api-wire.ts";
 import { Problem } from "../../../services/protocol/problems.ts";
 import { aProject } from "../../support/project-folder.ts";
 
+const AGE = { made_at: 1_700_000_000_000, generation: 1 };
+
 let store: MemoryStore;
 let podTemplate: () => Promise<Record<string, unknown>>;
 let built: number;
@@ -21,7 +23,7 @@ beforeEach(() => {
   podTemplate = () => Promise.resolve({ spec: { containers: [{ name: "worker", image: "worker:1" }] } });
   const environments: Environments = { build: async () => `e${String((built += 1) > 0)}` };
   apis = new Apis({
-    ...{ store, environments, only: "photos", podTemplate: () => podTemplate() },
+    ...{ store, environments, only: "photos", podTemplate: async () => ({ template: await podTemplate(), age: AGE }) },
     stopAllJobs: async (api) => void stopped.push(api),
   });
 });
