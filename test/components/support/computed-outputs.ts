@@ -151,6 +151,10 @@ const ANSWERS: Readonly<Record<string, (inputs: Properties) => Properties>> = {
     zoneIds: ["euw1-az1", "euw1-az2", "euw1-az3"],
     id: REGION,
   }),
+  "aws:eks/getAddonVersion:getAddonVersion": ({ addonName, kubernetesVersion }) => ({
+    version: `v1.0.0-eksbuild.1-for-${String(kubernetesVersion)}`,
+    id: String(addonName),
+  }),
   "aws:ecr/getAuthorizationToken:getAuthorizationToken": () => ({
     userName: "AWS",
     password: "registry-password",
