@@ -1,6 +1,6 @@
 /** A batch API in a cluster whose pods, nodes, API server, replicas and servers break while jobs run: nothing is lost, all counts hold. */
 import { CoreV1Api } from "@kubernetes/client-node";
-import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { API, CloudUnderTest } from "../support/a-cloud.ts";
 import { awaitWith } from "../support/cluster-process.ts";
 import { GATED_ECHO } from "../support/gate.ts";
@@ -37,13 +37,18 @@ describeOnRealNodes("a batch API where things break", () => {
     expect((await cloud.deploy(API, GATED_ECHO)).status).toBe(201);
   });
   beforeEach(async ({ onTestFailed }) => {
-    mend(cloud.servers); // the test before may have failed in the middle of it all
     await whenServing();
     begun = [];
     onTestFailed(async () => {
       process.stderr.write(`${await cloud.said()}\n${history.told()}\n`);
       for (const ordeal of begun) await ordeal.giveUp();
     });
+  });
+  /** Ends what a test broke and, failed in the middle of it all, did not mend: its second run begins with a whole cloud. */
+  afterEach(async () => {
+    mend(cloud.servers);
+    for (const { uid } of history.pods.filter(({ phase }) => phase === "Running")) signalPod(uid, "SIGCONT");
+    await cloud.cluster.restore();
   });
   afterAll(async () => {
     history.stop();
@@ -195,7 +200,8 @@ describeOnRealNodes("a batch API where things break", () => {
     first.gate.open();
     const stopped = await cloud.ended(first.job, 90);
     const second = await begin({ batches: 1_000, workers: 3 });
-    await second.gate.morePasses(50);
+    // first the lane is kept until the workers that are cut off are given up: their grace and 5 s
+    await second.gate.morePasses(50, 120);
     expect(await laneOf(cloud)).toMatchObject({ job: second.id });
     expect(isAlive(zombieProcess)).toBe(true);
     signalPod(zombie.uid, "SIGCONT");

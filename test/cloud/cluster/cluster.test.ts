@@ -1,12 +1,12 @@
 /** The test cluster itself: that it behaves as Kubernetes does where the other cloud tests lean on it. */
 import { join } from "node:path";
 import { CoreV1Api, type V1EnvVar, type V1Pod } from "@kubernetes/client-node";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it, onTestFinished } from "vitest";
 import { awaitWith } from "../support/cluster-process.ts";
 import { BUSYBOX_IMAGE, startCluster, type Cluster } from "../support/cluster.ts";
 import { leavingsOf } from "../support/leavings.ts";
 import { SERVICE_ACCOUNT } from "../support/namespace.ts";
-import { advertise, cordon, evict, OUT_OF_SERVICE, taint, uncordon, untaint } from "../support/node-operations.ts";
+import { advertise, cordon, evict, OUT_OF_SERVICE, taint, untaint } from "../support/node-operations.ts";
 import { nodeRuntime, NODE_PATH } from "../support/node-image.ts";
 import { writeOciImage } from "../support/oci-image.ts";
 import { describeOnRealNodes } from "../support/real-nodes.ts";
@@ -22,6 +22,7 @@ describeOnRealNodes("a test cluster", () => {
     cluster = await startCluster({ nodes: 2 });
   });
   const core = () => cluster.admin.makeApiClient(CoreV1Api);
+  afterEach(() => cluster.restore());
   afterAll(async () => {
     await cluster.stop();
 
@@ -129,6 +130,10 @@ describeOnRealNodes("a test cluster", () => {
     const { name: namespace } = await cluster.makeNamespace("resource");
     const [first, second] = cluster.nodes;
     if (first === undefined || second === undefined) throw new Error("two nodes were asked for");
+    const advertised = async (count: number) => {
+      for (const { name } of [first, second]) await advertise(cluster.admin, name, "nvidia.com/gpu", count);
+    };
+    onTestFinished(() => advertised(0));
     const gpu = { limits: { "nvidia.com/gpu": "1" } };
     const container = {
       name: "main",
@@ -147,9 +152,8 @@ describeOnRealNodes("a test cluster", () => {
     });
     expect(whyWaiting).toContain("2 Insufficient nvidia.com/gpu");
     await cordon(cluster.admin, first.name);
-    for (const { name } of [first, second]) await advertise(cluster.admin, name, "nvidia.com/gpu", 1);
+    await advertised(1);
     await whenJob(cluster.admin, namespace, "gpu", "Complete");
-    await uncordon(cluster.admin, first.name);
     const [ran] = await podsOf(cluster.admin, namespace, "gpu");
     expect(ran?.spec?.nodeName).toBe(second.name);
   });

@@ -40,6 +40,11 @@ export interface Cluster {
   /** @throws when there is no such node. */
   node(name: string): ClusterNode;
   addNode(options?: NodeOptions): Promise<ClusterNode>;
+  /**
+   * The API server and every node as they were: for `afterEach`, so that what a failed test left broken does not fail its
+   * second run and the tests after it. Costs a few requests when nothing is.
+   */
+  restore(): Promise<void>;
   /** Every node can start containers of it from now on. */
   importImage(tar: string): Promise<void>;
   /** Ends everything, and leaves nothing: no process, folder, control group, mount or network link. */
@@ -89,6 +94,10 @@ function clusterOf(
       const node = await start(options);
       nodes.push(node);
       return node;
+    },
+    restore: async () => {
+      await controlPlane.restore();
+      await Promise.all(nodes.map((node) => node.restore()));
     },
     importImage: async (tar) => {
       await Promise.all(nodes.map((node) => node.importImage(tar)));

@@ -142,6 +142,11 @@ export class ControlPlane {
     await this.startApiServer();
   }
 
+  /** Starts the API server where a test has left it stopped. */
+  async restore(): Promise<void> {
+    if (this.processes.get("kube-apiserver")?.hasEnded() !== false) await this.startApiServer();
+  }
+
   /** Ends everything and removes the folder. */
   async stop(): Promise<void> {
     await this.endProcesses();

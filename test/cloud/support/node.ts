@@ -7,6 +7,7 @@ import { CoreV1Api } from "@kubernetes/client-node";
 import { awaitWith, startProcess, type ClusterProcess } from "./cluster-process.ts";
 import type { ControlPlane } from "./control-plane.ts";
 import { containerdConfig, containerdSocket, kubeletConfig, networkConfig, type NodePlace } from "./node-config.ts";
+import { OUT_OF_SERVICE, uncordon, untaint } from "./node-operations.ts";
 
 const run = promisify(execFile);
 const INNER = join(import.meta.dirname, "node-inner.sh");
@@ -86,6 +87,16 @@ export class ClusterNode {
       logFile: join(folder, "logs", "node.log"),
     });
     await awaitWith(`node ${this.name} to be ready`, [this.inner], () => this.isReady(), READY_SECONDS);
+  }
+
+  /** Ends what a test has left of cordons, taints of its own, a frozen kubelet or a crash; at once when there is nothing. */
+  async restore(): Promise<void> {
+    const { admin } = this.plane;
+    await uncordon(admin, this.name);
+    await untaint(admin, this.name, OUT_OF_SERVICE.key);
+    if (this.inner?.hasEnded() === false) this.thawKubelet();
+    else await this.boot();
+    await awaitWith(`node ${this.name} to be ready again`, [], () => this.isReady(), READY_SECONDS);
   }
 
   /** Ends it, and takes it out of the cluster as a cloud does with an instance that is gone. */
