@@ -1,5 +1,6 @@
 /** Faults of a component's arguments: gathered from plain values, told all at once, before anything is declared. */
 import * as pulumi from "@pulumi/pulumi";
+import { nearestWord } from "../services/protocol/nearest-word.ts";
 
 /**
  * Gathers what is wrong with a component's arguments.
@@ -31,6 +32,15 @@ export class Faults {
     if (value === undefined || (Number.isInteger(value) && value >= min && value <= max)) return;
     const range = `${String(min)} to ${max.toLocaleString("en")}`;
     this.add(propertyPath, `is ${String(value)}; write a whole number from ${range}`);
+  }
+
+  /** Names that no argument has, as a program in JavaScript may write them; the nearest that there is is told. */
+  onlyKnown(propertyPath: string, args: object, known: readonly string[]): void {
+    for (const key of Object.keys(args).filter((each) => !known.includes(each))) {
+      const nearest = nearestWord(key, known);
+      const fix = nearest === undefined ? `write some of ${known.join(", ")}` : `write ${nearest}`;
+      this.add(propertyPath === "" ? key : `${propertyPath}.${key}`, `is no argument of it; ${fix}`);
+    }
   }
 
   /** Throws `InputPropertyError` for one fault, `InputPropertiesError` for several: the engine prints each with its path. */

@@ -12,7 +12,9 @@ const FOLDER = { service: "services/batch-api", worker: "services/worker" } as c
   string
 >;
 const SHARED = ["services/protocol", "services/project", "services/backends"];
-const FILES = ["package.json", "package-lock.json", "services/package-lock.json", "LICENSE", ".dockerignore"];
+const FILES = ["package.json", "LICENSE", ".dockerignore"];
+/** npm packs no lock beside package.json. The first that is there counts, as in the Dockerfiles. */
+const LOCKS = ["package-lock.json", "services/package-lock.json"];
 const TAG_DIGITS = 20;
 
 /** The folder that holds package.json and the Dockerfiles: the repository's root, or the installed package's. */
@@ -28,10 +30,15 @@ export function dockerfileOf(program: RuntimeProgram): string {
   return `${FOLDER[program]}/Dockerfile`;
 }
 
-/** A tag for the content: the same sources and arguments, the same tag. */
-export function imageTag(program: RuntimeProgram, buildArguments: Readonly<Record<string, string>>): string {
-  const root = packageRoot();
+/** A tag for the content: the same sources and arguments, the same tag, in the repository and in its package. */
+export function imageTag(
+  program: RuntimeProgram,
+  buildArguments: Readonly<Record<string, string>>,
+  root = packageRoot(),
+): string {
   const hash = createHash("sha256");
+  const lock = LOCKS.find((path) => existsSync(join(root, path))) ?? "package-lock.json";
+  hash.update(readFileSync(join(root, lock))).update("\0");
   const paths = [...FILES, ...[...SHARED, FOLDER[program]].flatMap((folder) => filesUnder(root, folder))];
   for (const path of paths.filter((each) => existsSync(join(root, each))).sort()) {
     hash

@@ -16,6 +16,8 @@ export const ENV = {
   podTemplate: "MILLRACE_POD_TEMPLATE",
   /** service: who owns the API's code: `deployed` or `pinned:<stack>` (code-owner.ts). */
   code: "MILLRACE_CODE",
+  /** service: workers that one job may ask for at most; default `LIMITS.workersMax`. */
+  workersMax: "MILLRACE_WORKERS_MAX",
   /** service: where its doors listen, inside its pod, and its health and metrics. */
   port: "MILLRACE_PORT",
   healthPort: "MILLRACE_HEALTH_PORT",

@@ -49,7 +49,9 @@ interface PulumiInternals {
   readonly rpc: {
     deserializeProperties(object: unknown, keepUnknowns?: boolean): Record<string, unknown>;
   };
-  readonly settings: { setMockOptions(monitor: MockMonitor, project: string, stack: string, preview: boolean): void };
+  readonly settings: {
+    setMockOptions(monitor: MockMonitor, project: string, stack: string, preview: boolean, organization: string): void;
+  };
 }
 
 const require = createRequire(import.meta.url);
@@ -157,8 +159,8 @@ export async function render(
     call: ({ token, inputs }) => answerTo(token, inputs as Record<string, unknown>),
   });
   const silent = { newResource: () => ({ id: "", state: {} }), call: () => ({}) };
-  await pulumi.runtime.setMocks(silent, project, stack, preview);
-  internals.settings.setMockOptions(monitor, project, stack, preview);
+  await pulumi.runtime.setMocks(silent, project, stack, preview, "acme");
+  internals.settings.setMockOptions(monitor, project, stack, preview, "acme");
   const outcome = await outcomeOf(program);
   await (pulumi.runtime as unknown as { waitForRPCs(): Promise<void> }).waitForRPCs();
   if ("thrown" in outcome) throw outcome.thrown;
