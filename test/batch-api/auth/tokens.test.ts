@@ -166,26 +166,40 @@ describe("an issuer that does not answer well", () => {
   const CONFIGURATION = "/.well-known/openid-configuration";
 
   it.each([
-    ["its keys are gone", "/keys", (response) => response.writeHead(500).end()],
-    ["its keys are no JSON", "/keys", (response) => response.end("<html>")],
-    ["its keys are none", "/keys", (response) => response.end('{"keys": 1}')],
-    ["it sends elsewhere for keys", "/keys", (response) => response.writeHead(302, { location: "/others" }).end()],
-    ["it is another one", CONFIGURATION, (response) => response.end('{"issuer": "https://evil.example"}')],
-    ["it has no keys", CONFIGURATION, (response) => response.end(`{"issuer": "${issuer.url}"}`)],
-    ["it does not speak OpenID", CONFIGURATION, (response) => response.writeHead(404).end()],
-  ] satisfies [string, string, Parameters<Issuer["answers"]["set"]>[1]][])(
-    "says nothing of the token, and is asked again: %s",
-    async (_, path, answer) => {
-      issuer.answers.set(path, answer);
+    ["its keys are gone", "/keys", 500, "", "Expected 200 OK"],
+    ["its keys are no JSON", "/keys", 200, "<html>", "Failed to parse"],
+    ["its keys are none", "/keys", 200, '{"keys": 1}', "JSON Web Key Set malformed"],
+    ["it sends elsewhere for keys", "/keys", 302, "", "Expected 200 OK"],
+    [
+      "it is another one",
+      CONFIGURATION,
+      200,
+      '{"issuer": "https://evil.example", "jwks_uri": "KEYS"}',
+      "another issuer",
+    ],
+    ["it has no keys", CONFIGURATION, 200, '{"issuer": "ISSUER"}', "names no address of keys"],
+    [
+      "its keys lie elsewhere",
+      CONFIGURATION,
+      200,
+      '{"issuer": "ISSUER", "jwks_uri": "file:///keys"}',
+      "no address of keys",
+    ],
+    ["it does not speak OpenID", CONFIGURATION, 404, "", "answered 404"],
+    ["it is null", CONFIGURATION, 200, "null", "another issuer"],
+  ])("says nothing of the token, and is asked again: %s", async (_, path, status, text, words) => {
+    const body = text.replace("ISSUER", issuer.url).replace("KEYS", issuer.jwksUrl);
+    issuer.answers.set(path, (response) => response.writeHead(status, { location: "/others" }).end(body));
 
-      const unwell = await show(await issuer.token());
-      issuer.answers.clear();
+    const unwell = await show(await issuer.token());
+    issuer.answers.clear();
 
-      expect(unwell).toMatchObject({ kind: "unwell" });
-      expect(unwell.kind === "unwell" && unwell.cause.message).toContain(`the keys of ${issuer.url} cannot be had (`);
-      expect(await show(await issuer.token())).toMatchObject({ kind: "admitted" });
-    },
-  );
+    expect(unwell).toMatchObject({ kind: "unwell" });
+    const said = unwell.kind === "unwell" ? unwell.cause.message : "";
+    expect(said).toContain(`the keys of ${issuer.url} cannot be had (`);
+    expect(said).toContain(words);
+    expect(await show(await issuer.token())).toMatchObject({ kind: "admitted" });
+  });
 
   it("is not waited for longer than 5 s", async () => {
     const clock = new VirtualClock();
