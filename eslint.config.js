@@ -32,7 +32,16 @@ const noEnvironment = [
 ];
 
 export default defineConfig(
-  globalIgnores(["**/node_modules/", ".venv/", ".cache/", ".millrace/", "coverage/", "**/fixtures/", "**/golden/"]),
+  globalIgnores([
+    "**/node_modules/",
+    "dist/",
+    ".venv/",
+    ".cache/",
+    ".millrace/",
+    "coverage/",
+    "**/fixtures/",
+    "**/golden/",
+  ]),
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,

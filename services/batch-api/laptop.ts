@@ -1,7 +1,7 @@
 /** The whole service on one machine: embedded backends, the same driver, splitter and doors as in the cloud. */
 import { mkdir } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
-import { join, resolve } from "node:path";
+import { extname, join, resolve } from "node:path";
 import type { Logger } from "pino";
 import { MemoryQueue } from "../backends/batch-queue.memory.ts";
 import { serveQueue, type QueueServer } from "../backends/batch-queue.socket-server.ts";
@@ -64,7 +64,8 @@ const PACE: ServiceParts["pace"] = {
   busyMs: 250,
   idleMs: 1_000,
 };
-const WORKER_MAIN = join(import.meta.dirname, "..", "worker", "main.ts");
+/** As this file is: TypeScript in the repository, JavaScript in the package. */
+const WORKER_MAIN = join(import.meta.dirname, "..", "worker", `main${extname(import.meta.filename)}`);
 const ALLOW_OPTION = "--allow";
 
 const LOOPBACK = /^(localhost|::1|127\.\d+\.\d+\.\d+)$/;

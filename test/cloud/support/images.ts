@@ -12,8 +12,8 @@ const repository = join(import.meta.dirname, "../../..");
 
 /** What each image is made of, beside the packages of `package-lock.json`. */
 const recipes = {
-  service: { dockerfile: "services/batch-api/Dockerfile", sources: ["protocol", "backends", "batch-api"] },
-  worker: { dockerfile: "services/worker/Dockerfile", sources: ["protocol", "backends", "worker"] },
+  service: { dockerfile: "services/batch-api/Dockerfile", sources: ["protocol", "project", "backends", "batch-api"] },
+  worker: { dockerfile: "services/worker/Dockerfile", sources: ["protocol", "project", "backends", "worker"] },
 } as const;
 
 export type ImageName = keyof typeof recipes;
@@ -93,7 +93,9 @@ function argumentsOf(name: ImageName): string[] {
 function inputsOf(root: string, name: ImageName): string[] {
   const { dockerfile, sources } = recipes[name];
   const folders = sources.flatMap((source) => filesUnder(join(root, "services", source)));
-  const single = [dockerfile, ".dockerignore", "package.json", "package-lock.json", "LICENSE"];
+  // as the Dockerfiles take it: the package has its lock in services/, and where there are two the repository's own counts
+  const lock = existsSync(join(root, "package-lock.json")) ? "package-lock.json" : "services/package-lock.json";
+  const single = [dockerfile, ".dockerignore", "package.json", lock, "LICENSE"];
   return [...single.map((path) => join(root, path)), ...folders].flatMap((path) => [
     path.slice(root.length),
     (statSync(path).mode & 0o100).toString(8),
