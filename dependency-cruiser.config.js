@@ -72,6 +72,12 @@ export default {
       to: { path: "^(node_modules/)?@pulumi/" },
     },
     {
+      name: "the policy simulator is for tests alone: its licence is the AGPL",
+      severity: "error",
+      from: { pathNot: "^test/" },
+      to: { path: "@cloud-copilot/" },
+    },
+    {
       name: "every import resolves",
       severity: "error",
       from: {},

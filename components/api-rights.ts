@@ -97,6 +97,8 @@ export interface RightsSize {
   readonly writes: readonly DatasetLocation[];
   readonly deadLetterQueues: number;
   readonly datasetKeys?: number;
+  /** Whether store and lanes are encrypted with keys of one's own; default false. */
+  readonly ownKeys?: boolean;
   /** The user's own. */
   readonly permissions: readonly Statement[];
 }
@@ -116,7 +118,7 @@ const UNKNOWN_CHARACTERS = 100;
 
 /**
  * Adds a fault when a policy could get longer than IAM takes; what is not known yet counts as long as it gets. The fault goes to the
- * property that takes the most room. A hundred lanes and ten locations fit where names are short.
+ * property that takes the most room. Some 90 lanes fit, or 50 locations.
  */
 export function checkRightsSize(faults: Faults, size: RightsSize): void {
   const { service, worker } = longestRights(size);
@@ -135,13 +137,14 @@ export function checkRightsSize(faults: Faults, size: RightsSize): void {
 }
 
 function longestRights(size: RightsSize): ApiRights {
-  const { api, queueName, lanes, reads, writes, deadLetterQueues, datasetKeys = 0 } = size;
+  const { api, queueName, lanes, reads, writes, deadLetterQueues, datasetKeys = 0, ownKeys = false } = size;
   return apiRights({
     ...{
       api,
       reads,
       writes,
-      store: { bucketArn: BUCKET, kmsKeyArn: KEY },
+      store: { bucketArn: BUCKET, kmsKeyArn: ownKeys ? KEY : undefined },
+      laneKeyArn: ownKeys ? KEY : undefined,
       logGroupArn: LOG_GROUP,
       partition: PARTITION,
     },

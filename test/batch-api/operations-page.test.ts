@@ -1,27 +1,13 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ENV } from "../../services/protocol/environment.ts";
 import { SERVICE_EXIT, WORKER_EXIT } from "../../services/protocol/exit-codes.ts";
 import { SERVICE_RULES } from "../cloud/support/namespace.ts";
-
-const page = readFileSync(join(import.meta.dirname, "../../docs/operations.md"), "utf8");
-
-/** Words in backticks of each cell of the rows of the table below a heading. */
-function tableUnder(heading: string): string[][][] {
-  const section = page.split(`\n## ${heading}\n`)[1]?.split("\n## ")[0] ?? "";
-  const rows = section.split("\n").filter((line) => line.startsWith("|") && !/^\| *-/.test(line));
-  return rows.slice(1).map((row) =>
-    row
-      .split("|")
-      .slice(1, -1)
-      .map((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, word]) => word ?? "")),
-  );
-}
+import { operationsPage as page, tableUnder, wordsOf } from "../support/operations-page.ts";
 
 describe("docs/operations.md", () => {
   it("shows the service's rights in Kubernetes as the cluster tests grant them", () => {
-    const shown = tableUnder("Rights in Kubernetes").map(([group, resources, verbs]) => {
+    const shown = tableUnder("Rights in Kubernetes").map((row) => {
+      const [group, resources, verbs] = row.map(wordsOf);
       return { apiGroups: group?.length === 0 ? [""] : group, resources, verbs };
     });
 
