@@ -1,6 +1,7 @@
 /** Talks to a service's `/v1`. */
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { ENV } from "../services/protocol/environment.ts";
 import { CLI_EXIT } from "../services/protocol/exit-codes.ts";
 import { CliError } from "./cli-error.ts";
 
@@ -15,11 +16,21 @@ export interface Call {
 
 /** The service could not be reached, or went away in the middle of an answer. */
 export class Unreachable extends CliError {
-  constructor(address: string, cause: unknown) {
+  constructor(
+    address: string,
+    cause: unknown,
+    fix = "start it with `millrace serve`, or name its address with --address",
+  ) {
     const why = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
-    const fix = "start it with `millrace serve`, or name its address with --address";
     super(`no service answers at ${address} (${why}); ${fix}`, CLI_EXIT.unreachable, cause);
   }
+}
+
+export interface ClientOptions {
+  /** What to do when the service does not answer, in place of the words for one of this machine. */
+  readonly fix?: string;
+  /** Asked at each call: the API key or access token to show; undefined shows none. */
+  readonly key?: () => Promise<string | undefined>;
 }
 
 /**
@@ -29,9 +40,11 @@ export class Unreachable extends CliError {
  */
 export class Client {
   readonly #locate: () => Promise<string>;
+  readonly #options: ClientOptions;
 
-  constructor(locate: () => Promise<string>) {
+  constructor(locate: () => Promise<string>, options: ClientOptions = {}) {
     this.#locate = locate;
+    this.#options = options;
   }
 
   /** The answer's JSON; undefined when it has none. Throws `CliError` with what the service says is wrong. */
@@ -50,14 +63,15 @@ export class Client {
   async *stream(path: string, call: Call = {}): AsyncGenerator<Buffer> {
     const address = await this.#locate();
     try {
-      const answer = await ask(new URL(path, address), call);
+      const key = await this.#options.key?.();
+      const answer = await ask(new URL(path, address), key === undefined ? call : withKey(call, key));
       if ((answer.statusCode ?? 500) >= 400) throw await refusal(answer);
       call.onHead?.(answer);
       for await (const piece of answer) yield piece as Buffer;
       if (!answer.complete) throw new Error("the answer was cut off");
     } catch (error) {
       if (call.signal?.aborted === true) return;
-      throw error instanceof CliError ? error : new Unreachable(address, error);
+      throw error instanceof CliError ? error : new Unreachable(address, error, this.#options.fix);
     }
   }
 
@@ -84,6 +98,10 @@ export class Client {
     }
     if (rest !== "") yield rest;
   }
+}
+
+function withKey(call: Call, key: string): Call {
+  return { ...call, headers: { ...call.headers, authorization: `Bearer ${key}` } };
 }
 
 function ask(url: URL, { method = "GET", body, headers = {}, signal }: Call): Promise<IncomingMessage> {
@@ -125,11 +143,12 @@ async function refusal(answer: IncomingMessage): Promise<CliError> {
 export function problemError(problem: Told): CliError {
   const { code = "", detail, title, status = 500 } = problem;
   const message = detail ?? title ?? "the service refused, and said no more";
-  return new CliError(message, exitCodeOf(code, status));
+  const fix = status === 401 ? ` Set ${ENV.apiKey} to your key or token, or the context's --api-key-file.` : "";
+  return new CliError(message + fix, exitCodeOf(code, status));
 }
 
 /** What passes by itself, or once an operator has mended it: who follows a job asks again. */
-const PASSING: ReadonlySet<string> = new Set(["service_starting", "store_unwell", "backend_unwell"]);
+const PASSING: ReadonlySet<string> = new Set(["service_starting", "store_unwell", "backend_unwell", "auth_unwell"]);
 
 function exitCodeOf(code: string, status: number): number {
   if (code === "job_not_found" || code === "api_not_found") return CLI_EXIT.notFound;
