@@ -34,6 +34,15 @@ export interface JobEnvironmentsOptions {
   readonly serviceAccount?: string;
 }
 
+/** An environment by its key, and all that it takes to make it. */
+export interface WantedEnvironment {
+  readonly key: string;
+  /** Whose worker's image it is for. */
+  readonly template: V1PodTemplateSpec;
+  readonly files: ProjectFiles;
+  readonly dependencies: Dependencies;
+}
+
 const LOOK_MS = 1_000;
 /** How much longer than the Job's own deadline is waited for it: the API server may be away. */
 const PATIENCE_SECONDS = 120;
@@ -71,18 +80,38 @@ export class JobEnvironments implements Environments {
   ): Promise<string | null> {
     if (Object.keys(askingFiles(files, dependencies)).length === 0) return null;
     refuseWhatDoesNotWork(files, dependencies);
-    const { store, api } = this.#options;
-    const template = await this.#options.podTemplate();
+    return this.buildOn(await this.#options.podTemplate(), files, dependencies, progress, signal);
+  }
+
+  /** As `build`, in the worker's image of that template. */
+  async buildOn(
+    template: V1PodTemplateSpec,
+    files: ProjectFiles,
+    dependencies: Dependencies,
+    progress: (sentence: string) => void,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<string | null> {
     const image = template.spec?.containers.find(({ name }) => name === WORKER_CONTAINER)?.image ?? "";
     const key = imageEnvironmentKey(files, dependencies, image);
     if (key === null) return null;
+    refuseWhatDoesNotWork(files, dependencies);
+    await this.make({ key, template, files, dependencies }, progress, signal);
+    return key;
+  }
+
+  /** Makes the environment of that key, or finds it made. */
+  async make(
+    { key, template, files, dependencies }: WantedEnvironment,
+    progress: (sentence: string) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { store, api } = this.#options;
     const place = { store, api, key };
-    if ((await environmentEnd(place)) !== undefined) return key;
+    if ((await environmentEnd(place)) !== undefined) return;
     await store.put(apiKeys(api).environmentRequest(key), await packRequest({ files, dependencies }));
     progress("making the environment in a Job of its own (once: it is kept for later uses)");
     // What has ended stays for some minutes, for whoever wants to read its log.
     await this.#run(place, builderJob(place, template, this.#options), progress, signal);
-    return key;
   }
 
   async #run(

@@ -3,6 +3,7 @@ import type { Clock } from "../../backends/clock.ts";
 import type { ObjectStore } from "../../backends/object-store.ts";
 import type { WorkerPool } from "../../backends/worker-pool.ts";
 import type { JobSpec } from "../../protocol/jobs.ts";
+import type { CodeReadiness } from "../apis/version-environments.ts";
 
 /** The data cannot be split; the sentence is the job's. */
 export class Unsplittable extends Error {
@@ -26,6 +27,8 @@ export interface DriverDeps {
   readonly queue: BatchQueue;
   readonly pool: WorkerPool;
   readonly clock: Clock;
+  /** Whether workers of a version may start, asked until they may; absent: always. */
+  readonly readiness?: (api: string, version: string) => Promise<CodeReadiness>;
   readonly splitterFor: (spec: JobSpec) => SplitSource;
   /** Told to people who follow the job's logs; never a payload. */
   readonly say: (spec: JobSpec, sentence: string) => void;

@@ -56,6 +56,7 @@ function workerCounts(job: RunningJob): WorkerCounts {
 function messageOf(job: RunningJob, workers: WorkerCounts): string {
   if (job.troubles.sentence !== "") return job.troubles.sentence;
   if (job.state.record.state === "completing") return "all batches are settled; the completion hook has its turn";
+  if (job.codeWait !== "") return job.codeWait;
   if (workers.ready > 0) return "";
   const waiting = job.poolWorkers.find((worker) => worker.waitingFor !== undefined)?.waitingFor;
   if (waiting !== undefined) return waiting;

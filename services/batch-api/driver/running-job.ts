@@ -42,6 +42,8 @@ export class RunningJob {
   splitFailure: string | undefined;
   /** Why the pool starts no worker for it, ever. */
   poolRefusal: string | undefined;
+  /** In words, what its workers wait for before any of them is started; empty: nothing. */
+  codeWait = "";
   /** When a step of the work ended last, monotonic milliseconds: while nothing moves, the lane's beat must stop. */
   movedAtMs: number;
   /** This term's verdict object in work, and its bytes. */
@@ -49,6 +51,7 @@ export class RunningJob {
   #verdictBytes = 0;
   #verdictAppends = 0;
   #asksPool = false;
+  #codeReady = false;
   #stopAsked = false;
   #stopCheckedAtMs = -Infinity;
   #timeCheckedAtMs = -Infinity;
@@ -93,6 +96,17 @@ export class RunningJob {
       this.#asksPool = false;
       this.moved();
     }
+  }
+
+  /** Whether workers of its version may start. When they never may, the job fails in the words of that. */
+  async codeIsReady(): Promise<boolean> {
+    if (this.#codeReady) return true;
+    const { api, version } = this.spec;
+    const readiness = (await this.deps.readiness?.(api, version)) ?? { kind: "ready" };
+    this.#codeReady = readiness.kind === "ready";
+    this.codeWait = readiness.kind === "waits" ? readiness.why : "";
+    if (readiness.kind === "failed") this.poolRefusal = readiness.why;
+    return this.#codeReady;
   }
 
   /** A step of the work has ended. */

@@ -151,6 +151,7 @@ async function message(job: RunningJob, batch: number, attempt: number, alone: b
 }
 
 async function start(job: RunningJob, generation: number, workers: number): Promise<void> {
+  if (!(await job.codeIsReady())) return;
   const { keep: before } = job.lease.record;
   // The number is taken before anything starts, so that no other driver gives it to another generation.
   if (before[String(generation)] === undefined) {
