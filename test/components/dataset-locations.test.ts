@@ -9,6 +9,14 @@ function parsed(...uris: readonly string[]) {
   return locations;
 }
 
+function faultOf(...uris: readonly string[]): string {
+  try {
+    return `none: ${JSON.stringify(parsed(...uris))}`;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 describe("locations of datasets", () => {
   it("are a bucket and what keys begin with", () => {
     expect(parsed("s3://acme-photos/2026/", "s3://acme-photos/raw/a.csv", "s3://acme.labels/")).toEqual([
@@ -63,12 +71,10 @@ describe("locations of datasets", () => {
     ],
     ["s3://acme//2026/", 'is "s3://acme//2026/", a prefix that begins with an empty name; write "s3://acme/2026/"'],
   ])("are refused: %j", (uri, reason) => {
-    expect(() => parsed("s3://acme/good/", uri)).toThrow(
-      new RegExp(`^BatchApi "photos": reads\\[1\\] ${RegExp.escape(reason)}$`),
-    );
+    expect(faultOf("s3://acme/good/", uri)).toBe(`BatchApi "photos": reads[1] ${reason}`);
   });
 
   it("are refused all at once", () => {
-    expect(() => parsed("s3://acme", "x")).toThrow(/reads\[0\] .*\n.*reads\[1\] /s);
+    expect(faultOf("s3://acme", "x")).toMatch(/reads\[0\] .*\n.*reads\[1\] /s);
   });
 });
