@@ -5,6 +5,7 @@ import { apiKeyNameFault } from "../../services/protocol/api-keys.ts";
 import { LIMITS } from "../../services/protocol/limits.ts";
 import { networkFault } from "../../services/protocol/networks.ts";
 import type { Fault } from "../../services/protocol/problems.ts";
+import type { BatchStore } from "../batch-store.ts";
 import { logRetentionFault } from "../api-log-group.ts";
 import { checkRightsSize } from "../api-rights.ts";
 import { BATCH_API_DEFAULTS, type ApiAuth, type BatchApiArgs } from "../batch-api-args.ts";
@@ -37,7 +38,7 @@ const HOSTED_APIS_MAX = 100;
 export function checkBatchApiArgs(api: string, args: BatchApiArgs): CheckedApi {
   const faults = new Faults(`BatchApi "${api}"`);
   faults.onlyKnown("", args, ARGUMENTS);
-  checkName(api, faults);
+  checkName(api, args, faults);
   checkSizes(args, faults);
   checkEnvironment(args, faults);
   checkDoors(args, faults);
@@ -59,7 +60,17 @@ export function checkBatchApiArgs(api: string, args: BatchApiArgs): CheckedApi {
   return { reads, writes, project, compute };
 }
 
-function checkName(api: string, faults: Faults): void {
+/** Names of the APIs in each store of this program: their keys begin with them. */
+const TAKEN = new WeakMap<BatchStore, Set<string>>();
+
+function checkName(api: string, { cluster, runsOn = [] }: BatchApiArgs, faults: Faults): void {
+  for (const [at, group] of runsOn.entries()) {
+    if (group.cluster === cluster) continue;
+    faults.add(`runsOn[${String(at)}]`, `(${group.groupName}) is of another cluster; name groups of this one`);
+  }
+  const taken = TAKEN.get(cluster.store) ?? new Set();
+  if (taken.has(api)) faults.add("name", `is "${api}", which another API of this store has; choose another`);
+  TAKEN.set(cluster.store, taken.add(api));
   const fault = apiNameFault(api);
   if (fault !== undefined) faults.add("name", `is ${JSON.stringify(api)}, ${fault.found}; ${fault.fix}`);
   else if (isReservedApiName(api))
