@@ -4,6 +4,7 @@ import { apiNameFault, isReservedApiName } from "../protocol/api-names.ts";
 import { decodeAuth } from "../protocol/auth.ts";
 import { parseCodeOwner, type CodeOwner } from "../protocol/code-owner.ts";
 import { ENV, Misconfigured } from "../protocol/environment.ts";
+import { LIMITS } from "../protocol/limits.ts";
 import { type Fault, faultSentence } from "../protocol/problems.ts";
 import type { ServiceAuth } from "./auth/open-auth.ts";
 
@@ -18,6 +19,8 @@ export interface ServiceConfig extends CloudConfig {
   readonly code: CodeOwner;
   /** Service account of the pods that build environments; undefined: the workers' own. */
   readonly builderServiceAccount: string | undefined;
+  /** Workers that one job may have. */
+  readonly workersMax: number;
   /** How the doors tell who asks. */
   readonly auth: ServiceAuth;
   /** Where the doors listen: on all addresses of the pod, or on its loopback where `auth` is none. */
@@ -28,6 +31,8 @@ export interface ServiceConfig extends CloudConfig {
 
 const PORT = { default: 8877, min: 1, max: 65_535 } as const;
 const HEALTH_PORT = { ...PORT, default: 8878 } as const;
+
+const WORKERS_MAX = { default: LIMITS.workersMax, min: 1, max: LIMITS.workersMax } as const;
 
 const NAMESPACE_CHARACTERS_MAX = 63;
 
@@ -41,6 +46,7 @@ export function readServiceConfig(environment: Environment): ServiceConfig {
     podTemplate: nameOf(environment, ENV.podTemplate, "the name of the API's PodTemplate", faults),
     code: codeOf(environment[ENV.code] ?? "", faults),
     builderServiceAccount: builderAccountOf(environment, faults),
+    workersMax: integerOf(environment, ENV.workersMax, WORKERS_MAX, faults),
     auth: authOf(environment, faults),
     port: integerOf(environment, ENV.port, PORT, faults),
     healthPort: integerOf(environment, ENV.healthPort, HEALTH_PORT, faults),

@@ -8,6 +8,7 @@ import type { ObjectStore } from "../../backends/object-store.ts";
 import { JOB_FORMAT, type ApiVersion, type JobInput, type JobSpec } from "../../protocol/jobs.ts";
 import { apiKeys, jobKeys } from "../../protocol/keys.ts";
 import { LIMITS } from "../../protocol/limits.ts";
+import { Problem } from "../../protocol/problems.ts";
 import { jobId } from "../../protocol/ids.ts";
 import type { Submission } from "../../protocol/submission.ts";
 import { checkSources } from "./acceptance-checks.ts";
@@ -20,6 +21,8 @@ export interface AcceptDeps {
   readonly store: ObjectStore;
   readonly dataset: Dataset;
   readonly random: Random;
+  /** Workers that one job may have; default `LIMITS.workersMax`. */
+  readonly workersMax?: number;
 }
 
 /** So many collisions of 20 random bits within one millisecond do not happen; a bug that looks like it must not spin. */
@@ -42,9 +45,14 @@ export async function accept(
   if (accepted !== undefined) return completed(store, accepted);
 
   const version = await currentVersion(store, api);
-  const draft = await prepare(deps, version, submission);
+  const workers = workersOf(deps, version, submission);
+  const draft = { ...(await prepare(deps, version, submission)), workers: workers.allowed };
   const claim = await claimKey(store, api, options, mine, "write");
-  const fields = { version: version.version, accepted_at: now, warnings: warningsOf(submission, options) };
+  const fields = {
+    version: version.version,
+    accepted_at: now,
+    warnings: [...warningsOf(submission, options), ...workers.warnings],
+  };
   return completed(store, await writeJob(store, api, claim, { ...draft, ...fields }, submission));
 }
 
@@ -62,10 +70,9 @@ async function prepare(
   deps: AcceptDeps,
   { spec }: ApiVersion,
   submission: Submission,
-): Promise<Omit<Draft, "version" | "accepted_at" | "warnings">> {
+): Promise<Omit<Draft, "version" | "accepted_at" | "warnings" | "workers">> {
   const deadLetters = submission.deadLetterQueue;
   return {
-    workers: submission.workers ?? spec.workers,
     config: submission.config,
     timeout_seconds: submission.timeoutSeconds,
     input: await jobInput(deps.dataset, submission, submission.input.batchSize ?? spec.batch_size),
@@ -79,6 +86,22 @@ async function prepare(
     dead_letter_queue:
       deadLetters === null ? null : { arn: deadLetters.arn, max_receive_count: deadLetters.maxReceiveCount },
   };
+}
+
+/** A submission that asks for too many is told so; an API's own default gives way, because nobody asked for it here. */
+function workersOf(
+  { workersMax = LIMITS.workersMax }: AcceptDeps,
+  { spec }: ApiVersion,
+  { workers: asked }: Submission,
+): { readonly allowed: number; readonly warnings: readonly string[] } {
+  const most = String(workersMax);
+  if (asked !== undefined && asked > workersMax) {
+    const fix = `ask for at most ${most}, which is what this API's owner allows (workersMax)`;
+    throw new Problem("invalid_body", "", [{ field: "workers", found: String(asked), fix }]);
+  }
+  if (asked !== undefined || spec.workers <= workersMax) return { allowed: asked ?? spec.workers, warnings: [] };
+  const warning = `workers: the API's own ${String(spec.workers)} are cut to ${most}, which is what its owner allows (workersMax)`;
+  return { allowed: workersMax, warnings: [warning] };
 }
 
 async function jobInput(dataset: Dataset, { input }: Submission, batchSize: number): Promise<JobInput> {

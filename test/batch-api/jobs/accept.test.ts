@@ -27,6 +27,29 @@ describe("accept", () => {
     expect(poked).toEqual([view.spec.job]);
   });
 
+  it("refuses more workers than the API's owner allows, and accepts as many", async () => {
+    const { jobs, store } = await aService({ workersMax: 3 });
+
+    await expect(jobs.submit("digits", aSubmission({ workers: 4 }), ANN)).rejects.toMatchObject({
+      code: "invalid_body",
+      faults: [
+        { field: "workers", found: "4", fix: "ask for at most 3, which is what this API's owner allows (workersMax)" },
+      ],
+    });
+    expect(await jobsOf(store)).toEqual([]);
+    const view = await jobs.submit("digits", aSubmission({ workers: 3 }), ANN);
+    expect(view.spec).toMatchObject({ workers: 3, warnings: [] });
+  });
+
+  it("cuts the API's own number of workers to what its owner allows, and says so", async () => {
+    const { jobs } = await aService({ workersMax: 1 });
+
+    const view = await jobs.submit("digits", aSubmission(), ANN);
+
+    const warning = "workers: the API's own 2 are cut to 1, which is what its owner allows (workersMax)";
+    expect(view.spec).toMatchObject({ workers: 1, warnings: [warning] });
+  });
+
   it("says that the API does not exist", async () => {
     const { jobs } = await aService();
 
