@@ -1,11 +1,12 @@
 /** What is wrong around a service gets a sentence, and what is mended goes on: a service as a process, nothing of it faked. */
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { BatchV1Api, RbacAuthorizationV1Api } from "@kubernetes/client-node";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ENV } from "../../../services/protocol/environment.ts";
 import { apiKeys, jobKeys } from "../../../services/protocol/keys.ts";
 import type { ApiVersion, StateRecord } from "../../../services/protocol/jobs.ts";
-import type { ProblemOnWire } from "../../support/api-user.ts";
+import { isFinal } from "../../../services/protocol/states.ts";
+import type { JobOnWire, ProblemOnWire } from "../../support/api-user.ts";
 import { BARE_API, BareCloud } from "../support/a-bare-cloud.ts";
 import { leavingsOf } from "../support/leavings.ts";
 import { DATA_BUCKET, STORE_BUCKET } from "../support/cloud-servers.ts";
@@ -52,11 +53,14 @@ beforeAll(async () => {
     ...{ endpoint: cloud.servers.s3Endpoint, forcePathStyle: true },
   });
 });
-afterEach(() => {
+/** Mends what a test broke, so that one that failed in the middle can be run again. */
+afterEach(async () => {
   for (const proxy of Object.values(cloud.servers.proxies)) {
     proxy.rules.clear();
     proxy.heal();
   }
+  await cloud.servers.restoreLanes();
+  await cloud.plane.restore();
 });
 afterAll(async () => {
   s3.destroy();
@@ -78,20 +82,22 @@ describe("a service around which something is wrong", () => {
     return (await reply.json()) as ProblemOnWire;
   }
 
+  let tries = 0;
   it("names a bucket and a queue that do not exist, and is ready once they do", async () => {
-    const lane = new URL("lane-late", cloud.servers.laneUrls[0]).href;
-    await cloud.startService({ [ENV.store]: "s3://acme-late", [ENV.lanes]: lane });
+    const late = `late-${String((tries += 1))}`;
+    const lane = new URL(`lane-${late}`, cloud.servers.laneUrls[0]).href;
+    await cloud.startService({ [ENV.store]: `s3://acme-${late}`, [ENV.lanes]: lane });
 
     const why = await cloud.whenHealth(unwell);
-    expect(why).toMatch(/The store: s3:\/\/acme-late\/\S+ names a bucket that does not exist; create acme-late/);
-    expect(why).toMatch(/Lane 0: the queue of lane bare\/0 \(http\S+lane-late\) does not exist; check its URL/);
+    expect(why).toMatch(/The store: s3:\/\/acme-late-\d\/\S+ names a bucket that does not exist; create acme-late/);
+    expect(why).toMatch(/Lane 0: the queue of lane bare\/0 \(http\S+lane-late-\d\) does not exist; check its URL/);
     expect(await refusal()).toMatchObject({
       ...{ status: 503, code: "store_unwell" },
       detail: expect.stringContaining("names a bucket that does not exist; create acme-late") as string,
     });
 
-    await cloud.servers.makeLane("lane-late");
-    await s3.send(new CreateBucketCommand({ Bucket: "acme-late" }));
+    await cloud.servers.makeLane(`lane-${late}`);
+    await s3.send(new CreateBucketCommand({ Bucket: `acme-${late}` }));
     await cloud.whenReady();
     expect((await cloud.request(JOBS)).status).toBe(404); // no such API yet
   });
@@ -102,11 +108,16 @@ describe("a service around which something is wrong", () => {
     expect(await cloud.whenHealth(unwell)).toMatch(/set AWS_REGION to the bucket's region/);
   });
 
-  it("names each right that it lacks, and is ready when all are granted", async () => {
+  it("names each right that it lacks, and is ready when all are granted", async ({ onTestFailed }) => {
     const { s3: store, sqs } = cloud.servers.proxies;
     const rbac = cloud.plane.admin.makeApiClient(RbacAuthorizationV1Api);
     const binding = { namespace: cloud.namespace.name, name: SERVICE_ACCOUNT };
     const { roleRef, subjects } = await rbac.readNamespacedRoleBinding(binding);
+    const grant = async () => {
+      const body = { metadata: { name: SERVICE_ACCOUNT }, roleRef, ...(subjects === undefined ? {} : { subjects }) };
+      await rbac.createNamespacedRoleBinding({ namespace: cloud.namespace.name, body });
+    };
+    onTestFailed(() => grant().catch(() => undefined)); // it is still granted, or again
     await cloud.startService();
     await cloud.whenReady();
 
@@ -123,10 +134,7 @@ describe("a service around which something is wrong", () => {
 
     store.rules.clear();
     sqs.rules.clear();
-    await rbac.createNamespacedRoleBinding({
-      namespace: cloud.namespace.name,
-      body: { metadata: { name: SERVICE_ACCOUNT }, roleRef, ...(subjects === undefined ? {} : { subjects }) },
-    });
+    await grant();
     await cloud.whenReady();
   });
 
@@ -140,8 +148,6 @@ describe("a service around which something is wrong", () => {
       /The cluster: .*did not answer.*check that it runs/,
     );
     const { end, seconds } = await cloud.stopService();
-    cloud.servers.proxies.s3.heal();
-    await cloud.plane.startApiServer();
 
     expect(end).toBe(0);
     expect(seconds).toBeLessThan(25);
@@ -153,6 +159,17 @@ describe("a job around which something is wrong", () => {
     await cloud.startService();
     await cloud.whenReady();
     expect((await cloud.deploy(BARE_API, SLOW_ECHO)).status).toBe(201);
+  });
+  /** The jobs of a test that failed leave their lanes to the next ones. */
+  beforeEach(({ onTestFailed }) => {
+    onTestFailed(async () => {
+      const { jobs } = (await (await cloud.request(JOBS)).json()) as { readonly jobs: readonly JobOnWire[] };
+      for (const job of jobs.filter(({ state }) => !isFinal(state))) {
+        await cloud.stop(job);
+        await cloud.ended(job, 60);
+      }
+      cloud.forget(...jobs);
+    });
   });
 
   async function putData(key: string, text: string): Promise<void> {
@@ -182,7 +199,7 @@ describe("a job around which something is wrong", () => {
     await cloud.proveAll();
   });
 
-  it("fails with the API server's own words when its pods are refused, after one try", async () => {
+  it("fails with the API server's own words when its pods are refused, after one try", async ({ onTestFinished }) => {
     const { version } = (await (await cloud.request(`/v1/apis/${BARE_API}`)).json()) as { readonly version: string };
     const key = apiKeys(BARE_API).version(version);
     const kept = await cloud.store.get(key);
@@ -191,10 +208,12 @@ describe("a job around which something is wrong", () => {
     const [container = {}] = spec.containers;
     container["resources"] = { requests: { cpu: "2" }, limits: { cpu: "1" } };
     const put = (bytes: Uint8Array) => s3.send(new PutObjectCommand({ Bucket: STORE_BUCKET, Key: key, Body: bytes }));
+    onTestFinished(async () => {
+      await put(kept?.bytes ?? Buffer.alloc(0));
+    });
     await put(Buffer.from(JSON.stringify(broken)));
 
     const ended = await cloud.run(BARE_API, { workers: 2, item_list: { items: ITEMS.slice(0, 4), batch_size: 1 } }, 60);
-    await put(kept?.bytes ?? Buffer.alloc(0));
 
     expect(ended).toMatchObject({ state: "failed", reason: "worker_error" });
     expect(ended.message).toMatch(
@@ -235,7 +254,6 @@ describe("a job around which something is wrong", () => {
     const [row] = await cloud.errors(changed);
     expect(row?.cause).toBe("input_changed");
     expect(row?.error).toContain("has changed since the job listed it; submit the job again");
-    store.rules.clear();
     await cloud.proveAll();
   });
 

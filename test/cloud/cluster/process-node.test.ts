@@ -66,14 +66,15 @@ describe("a process node", () => {
     );
   });
 
+  let tries = 0;
   it("is noticed when it falls silent", async () => {
-    const silent = await startProcessNode(plane, { name: "silent-node" });
+    const silent = await startProcessNode(plane, { name: `silent-node-${String((tries += 1))}` });
 
     await silent.crash();
 
     const core = plane.admin.makeApiClient(CoreV1Api);
     await awaitWith("the node to be unknown", [], async () => {
-      const { status } = await core.readNode({ name: "silent-node" });
+      const { status } = await core.readNode({ name: silent.name });
       return status?.conditions?.some(({ type, status: ready }) => type === "Ready" && ready === "Unknown");
     });
   });

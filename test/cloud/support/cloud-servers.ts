@@ -20,6 +20,8 @@ export interface CloudServers {
   /** S3 itself, past the proxy: for what a test looks at. */
   readonly s3Endpoint: string;
   deleteLane(lane: number): Promise<void>;
+  /** Makes those lanes again that were deleted. */
+  restoreLanes(): Promise<void>;
   /** A queue of that name, beside the lanes. */
   makeLane(name: string): Promise<void>;
   stop(): Promise<void>;
@@ -40,10 +42,8 @@ export async function startCloudServers(lanes: number): Promise<CloudServers> {
   const common = { region: S3_REGION, credentials: S3_CREDENTIALS };
   const queues = new SQSClient({ ...common, endpoint: sqs.endpoint });
   const directUrls: string[] = [];
-  for (let lane = 0; lane < lanes; lane += 1) {
-    const { QueueUrl } = await queues.send(new CreateQueueCommand({ QueueName: `lane-${String(lane)}` }));
-    directUrls.push(queueUrlAt(sqs, QueueUrl ?? ""));
-  }
+  const makeLane = (lane: number) => queues.send(new CreateQueueCommand({ QueueName: `lane-${String(lane)}` }));
+  for (let lane = 0; lane < lanes; lane += 1) directUrls.push(queueUrlAt(sqs, (await makeLane(lane)).QueueUrl ?? ""));
   const logs = new CloudWatchLogsClient({ ...common, endpoint: ministack.endpoint, disableHostPrefix: true });
   await logs.send(new CreateLogGroupCommand({ logGroupName: LOG_GROUP }));
   logs.destroy();
@@ -61,6 +61,9 @@ export async function startCloudServers(lanes: number): Promise<CloudServers> {
     },
     async makeLane(name) {
       await queues.send(new CreateQueueCommand({ QueueName: name }));
+    },
+    async restoreLanes() {
+      for (let lane = 0; lane < lanes; lane += 1) await makeLane(lane);
     },
     async deleteLane(lane) {
       const { DeleteQueueCommand } = await import("@aws-sdk/client-sqs");
