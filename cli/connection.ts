@@ -7,6 +7,7 @@ import { CliError } from "./cli-error.ts";
 import type { Cli } from "./cli.ts";
 import { Client } from "./client.ts";
 import { findService } from "./service-file.ts";
+import { shownKey } from "./shown-key.ts";
 
 export interface Where {
   readonly root?: string;
@@ -33,7 +34,7 @@ export function rootOf(cli: Cli, { root }: Where): string {
 export async function connect(cli: Cli, where: Where): Promise<Connection> {
   const locate = locator(cli, where);
   await locate();
-  return { client: new Client(locate), kind: "service", close: () => Promise.resolve() };
+  return { client: new Client(locate, { key: shownKey(cli) }), kind: "service", close: () => Promise.resolve() };
 }
 
 /** As `connect`; without a service the objects of the root are read as they lie. */

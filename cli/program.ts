@@ -51,6 +51,9 @@ function addServing(add: Add): void {
     .option("--port <PORT>", "port to listen on; 0: any that is free", wholeNumber(0, 65_535), DEFAULT_PORT)
     .option("--allow <DIR>", "folder that jobs may read, again for more (default: the working folder)", collected)
     .option("--lanes <N>", "jobs of one API that run at once", wholeNumber(1, 64), 2);
+  add("api-key <NAME>", "make a key for a service's doors; prints it once, and the line that lets it in", () =>
+    import("./commands/api-key.ts").then((module) => module.apiKey),
+  ).option("--scopes <LIST>", "what it allows, separated by commas: read, submit, admin", "submit");
   add("doctor", "check this machine and this configuration", () =>
     import("./commands/doctor.ts").then((module) => module.doctor),
   ).option("--port <PORT>", "port to try", wholeNumber(0, 65_535), DEFAULT_PORT);
