@@ -11,6 +11,18 @@ type Handler = (cli: Cli, ...given: never[]) => Promise<number>;
 /** A command's code is loaded when it is called: `--help` and `get` need no service. */
 type Load = () => Promise<Handler>;
 
+const CONNECT_HELP = `
+It saves a context with its address and makes it current, so that the other commands go there; with Ctrl-C
+the context goes, and what was current before is so again. It moves to another pod when its pod goes away.`;
+
+const CONTEXT_HELP = `
+Where a command goes, the first that there is of:
+  --address URL      what it is told itself; or --root DIR, a service of this machine
+  MILLRACE_ADDRESS   what the shell is told
+  current context    what \`millrace connect\` or \`millrace context use\` chose, until it ends or another is chosen
+  the root           the service of this machine; \`millrace context use laptop\` goes back to it
+  `.trimEnd();
+
 /** Builds the program; `end` is told the exit code of the command that ran. */
 export function buildProgram(cli: Cli, end: (code: number) => void): Command {
   const program = new Command("millrace")
@@ -29,6 +41,7 @@ export function buildProgram(cli: Cli, end: (code: number) => void): Command {
   addServing(add);
   addSubmitting(add);
   addReading(add);
+  addAddressing(add);
   for (const command of program.commands) common(command);
   return program;
 }
@@ -103,6 +116,27 @@ function addReading(add: Add): void {
   );
 }
 
+function addAddressing(add: Add): void {
+  const connect = add("connect <API>", "reach an API in a cluster: forward a port to it until Ctrl-C", () =>
+    import("./commands/connect.ts").then((module) => module.connect),
+  );
+  connect
+    .option("--namespace <NAME>", "the API's namespace (default: batch-API)")
+    .option("--kubeconfig <FILE>", "kubeconfig to use (default: $KUBECONFIG, else ~/.kube/config)")
+    .option("--context <NAME>", "context of the kubeconfig (default: its current one)")
+    .option("--port <PORT>", "port on this machine's loopback; 0: any that is free", wholeNumber(0, 65_535), 0)
+    .option("--name <NAME>", "name of the context that it saves (default: the API's)")
+    .option("--api-key-file <FILE>", "file with the API key to show")
+    .addHelpText("after", CONNECT_HELP);
+  const context = add("context [ACTION] [NAME]", "which service commands go to: list, use, add, remove", () =>
+    import("./commands/context.ts").then((module) => module.context),
+  );
+  context
+    .option("--address <URL>", "add: address of the service, as a balancer has it")
+    .option("--api-key-file <FILE>", "add: file with the API key to show; it is read at each use")
+    .addHelpText("after", CONTEXT_HELP);
+}
+
 function jobOptions(command: Command): Command {
   return command
     .addOption(new Option("--as <KIND>", "what an INPUT is (guessed when not said)").choices(INPUT_KINDS))
@@ -121,11 +155,12 @@ function jobOptions(command: Command): Command {
 function common(command: Command): void {
   command
     .addOption(new Option("--output <FORMAT>", "json: for programs, on stdout").choices(["json"]))
-    .option("--root <DIR>", "folder of all state (default: $MILLRACE_ROOT, else ~/.millrace)")
     .showHelpAfterError(`(millrace ${command.name()} --help says more)`);
-  if (!["serve", "doctor", "verify"].includes(command.name())) {
-    command.option("--address <URL>", "address of a service (default: $MILLRACE_ADDRESS, else that of the root)");
-  }
+  if (["api-key", "connect", "context"].includes(command.name())) return;
+  command.option("--root <DIR>", "folder of all state (default: $MILLRACE_ROOT, else ~/.millrace)");
+  if (["serve", "doctor", "verify"].includes(command.name())) return;
+  const fallback = command.name() === "run" ? "this machine" : "$MILLRACE_ADDRESS, the current context, the root";
+  command.option("--address <URL>", `address of a service (default, the first there is: ${fallback})`);
 }
 
 function wholeNumber(min: number, max: number): (text: string) => number {

@@ -111,7 +111,7 @@ async function helperFor(
   const root = rootOf(cli, options);
   const never = new Promise<never>(() => undefined);
   if (options.address !== undefined || (await findService(root)).kind !== "none") {
-    const { client } = await connect(cli, options);
+    const { client } = await connect(cli, { ...options, root }); // what it runs, it runs here
     say(`using the service that runs ${options.address === undefined ? `on ${root}` : `at ${options.address}`}`);
     return { client, own: false, fatal: never, stop: () => Promise.resolve() };
   }

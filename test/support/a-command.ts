@@ -25,7 +25,13 @@ export function startCommand(entry: string, args: readonly string[], options: Co
   const { MILLRACE_ADDRESS: _address, ...environment } = process.env;
   const child = spawn(process.execPath, [join(REPOSITORY, "cli", entry), ...args], {
     cwd: REPOSITORY,
-    env: { ...environment, ...options.mark, NODE_COMPILE_CACHE: COMPILE_CACHE, MILLRACE_ROOT: options.root },
+    env: {
+      ...environment,
+      ...options.mark,
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
+      MILLRACE_ROOT: options.root,
+      XDG_CONFIG_HOME: join(options.root, "config"), // no context of whoever runs the tests
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let out = "";

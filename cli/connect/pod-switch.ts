@@ -1,0 +1,97 @@
+/** Joins each connection to a pod that takes requests, and to another one when that goes away. */
+import type { Socket } from "node:net";
+import type { Clock } from "../../services/backends/clock.ts";
+import { CLI_EXIT } from "../../services/protocol/exit-codes.ts";
+import { CliError } from "../cli-error.ts";
+import { refuse } from "./local-door.ts";
+import { ForwardRefused, type PodForwarder } from "./pod-forwarder.ts";
+import type { ReadyPod, ServicePods } from "./service-pods.ts";
+
+export interface PodSwitchOptions {
+  readonly api: string;
+  readonly pods: Pick<ServicePods, "ready" | "change" | "whyNoneReady">;
+  readonly forwarder: PodForwarder;
+  readonly clock: Clock;
+  /** What the cluster's refusal (an HTTP status) of a port-forward, or its silence, means. */
+  readonly fault: (error: unknown) => CliError;
+  /** Told of what changes: which pod is asked, and what is wrong. */
+  readonly say: (sentence: string) => void;
+  /** Nothing is waited for any more. */
+  readonly ended: AbortSignal;
+}
+
+/** A rolling update has a ready pod at any time; a pod that crashed is back or replaced in less. */
+const WAIT_MS_MAX = 15_000;
+const AGAIN_MS = 1_000;
+
+export class PodSwitch {
+  readonly #options: PodSwitchOptions;
+  #asked: ReadyPod | undefined;
+  #trouble: string | undefined;
+
+  constructor(options: PodSwitchOptions) {
+    this.#options = options;
+  }
+
+  /** The pod that the last connection went to. */
+  get pod(): string | undefined {
+    return this.#asked?.name;
+  }
+
+  /** Never rejects: a connection that cannot be joined is answered why. */
+  async join(socket: Socket): Promise<void> {
+    try {
+      await this.#join(socket);
+      this.#trouble = undefined;
+    } catch (error) {
+      const { message } = error instanceof CliError ? error : this.#options.fault(error);
+      if (message !== this.#trouble) this.#options.say(message);
+      this.#trouble = message;
+      refuse(socket, message);
+    }
+  }
+
+  async #join(socket: Socket): Promise<void> {
+    const { pods, clock, ended } = this.#options;
+    const untilMs = clock.monotonicMs() + WAIT_MS_MAX;
+    for (let refused: unknown; ;) {
+      const ready = await pods.ready();
+      for (const pod of this.#inOrder(ready)) {
+        try {
+          await this.#open(pod, socket);
+          return;
+        } catch (error) {
+          if (error instanceof ForwardRefused && [401, 403].includes(error.status)) throw error;
+          refused = error;
+        }
+      }
+      if (ended.aborted || clock.monotonicMs() > untilMs) throw await this.#nobody(ready, refused);
+      await pods.change(AGAIN_MS, ended);
+    }
+  }
+
+  async #open(pod: ReadyPod, socket: Socket): Promise<void> {
+    const { forwarder, say } = this.#options;
+    await forwarder.open(pod.name, socket, (words) => {
+      say(`pod ${pod.name} broke a connection: ${words}`);
+    });
+    if (this.#asked !== undefined && this.#asked.uid !== pod.uid) say(`moved to pod ${pod.name}`);
+    this.#asked = pod;
+  }
+
+  /** The one that was asked last goes on being asked. */
+  #inOrder(ready: readonly ReadyPod[]): readonly ReadyPod[] {
+    const asked = ready.filter(({ uid }) => uid === this.#asked?.uid);
+    return [...asked, ...ready.filter((pod) => !asked.includes(pod))];
+  }
+
+  async #nobody(ready: readonly ReadyPod[], refused: unknown): Promise<CliError> {
+    const { api, pods, fault } = this.#options;
+    if (ready.length > 0) return fault(refused);
+    return noneReady(api, await pods.whyNoneReady());
+  }
+}
+
+export function noneReady(api: string, why: string): CliError {
+  return new CliError(`no pod of API "${api}" is ready; ${why}`, CLI_EXIT.unreachable);
+}
