@@ -102,6 +102,7 @@ function serverOptions({ logger, random }: Pick<AppOptions, "logger" | "random">
     logger:
       typeof logger === "object" ? { ...logger, serializers: { ...logger.serializers, req: loggedRequest } } : false,
     bodyLimit: LIMITS.requestBytesMax,
+    requestTimeout: LIMITS.requestSeconds * 1000, // Fastify's own is none
     exposeHeadRoutes: false,
     genReqId: () => random.hex(8),
     forceCloseConnections: true,

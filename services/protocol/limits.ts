@@ -3,6 +3,8 @@
 export const LIMITS = {
   /** As the predecessor's: larger datasets are given by address, not in the body. */
   requestBytesMax: 10 * 1024 * 1024,
+  /** For a request's last byte to come; a project of the largest size takes that long at 1 Mbit/s. */
+  requestSeconds: 300,
   /** Containers in containers of a request body; Python's JSON reader, which gets the items, gives up near 1,000. */
   requestNestingMax: 500,
   /** Each item of `item_list` costs memory beside its bytes; more come by address. */

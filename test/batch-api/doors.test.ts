@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { StoreUnwell } from "../../services/backends/object-store.ts";
 import { Unwell } from "../../services/backends/unwell.ts";
+import { LIMITS } from "../../services/protocol/limits.ts";
 import { Problem } from "../../services/protocol/problems.ts";
 import { anApp } from "../support/an-app.ts";
 
@@ -118,6 +119,12 @@ describe("all doors", () => {
     expect(headers["content-type"]).toContain("text/plain");
     expect(body).toContain('millrace_http_requests_total{method="GET",route="/v1/apis/:api/jobs/:job",status="404"} 1');
     expect(body).not.toContain("0123456789abcdef");
+  });
+
+  it("wait only so long for the head and the rest of a request", async () => {
+    const { app } = await anApp();
+
+    expect([app.server.headersTimeout, app.server.requestTimeout]).toEqual([60_000, LIMITS.requestSeconds * 1000]);
   });
 
   it("log no payload, query or header", async () => {
