@@ -93,7 +93,7 @@ export class PodHistory {
   }
 
   /** Another pod in that one's place, once it runs. */
-  replacementOf({ job, index, uid, name }: PodSeen, seconds = 60): Promise<PodSeen> {
+  replacementOf({ job, index, uid, name }: PodSeen, seconds = 120): Promise<PodSeen> {
     return awaitWith(
       `a pod in the place of ${name}`,
       [],
