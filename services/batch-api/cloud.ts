@@ -14,6 +14,7 @@ import { KubernetesPool } from "../backends/worker-pool.kubernetes.ts";
 import { apiKeys, queueLane } from "../protocol/keys.ts";
 import { buildApp, buildHealthApp, type AppOptions } from "./app.ts";
 import { openAuth, type Auth } from "./auth/open-auth.ts";
+import { cloudCode } from "./cloud-code.ts";
 import type { ServiceConfig } from "./config.ts";
 import { HealthWatch } from "./health-watch.ts";
 import { declaredTemplate, podSourceOf, podTemplateOf, workerEnvironmentOf } from "./pods.ts";
@@ -49,9 +50,12 @@ export async function startCloud(options: CloudOptions): Promise<CloudService> {
   const auth = await openAuth(config.auth, { clock: realClock, log: logger });
   const backends = openBackends(options);
   const { store, queue, pool, logs } = backends;
+  const end = new AbortController();
+  const code = cloudCode({ ...backends, config, logger, signal: end.signal });
   const service = buildService({
     ...backends,
     log: logger,
+    readiness: (api, version) => code.environments.readiness(api, version),
     pace: PACE,
     ...{ only: config.api, owner: config.code },
     handlerKinds: ["python", "container"],
@@ -69,15 +73,15 @@ export async function startCloud(options: CloudOptions): Promise<CloudService> {
     logger,
   );
   const doors = await openDoors(options, service, health, auth);
-  const end = new AbortController();
   const running = service.replica.run(end.signal).catch(() => undefined); // ends only by our own signal
   const watching = health.run(end.signal).catch(() => undefined); // likewise
   const keeping = auth.run(end.signal).catch(() => undefined); // likewise
+  const watchingCode = code.watch.run(end.signal).catch(() => undefined); // likewise
   return {
     async stop() {
       const closed = Promise.all(doors.map((app) => app.close()));
       end.abort();
-      await Promise.all([running, watching, keeping]);
+      await Promise.all([running, watching, keeping, watchingCode]);
       await service.replica.drained();
       await pool.close();
       await logs.close();
@@ -113,17 +117,11 @@ function openBackends({ config, environment, logger }: CloudOptions) {
     }),
     logs: new CloudWatchLogStore({ ...clocks, group: logGroup, region, say }),
     dataset: datasetFor({ s3: new S3Dataset({ ...clocks, ...access, budget, say }) }),
+    declared,
     podTemplate: podTemplateOf(declared),
     environments: new JobEnvironments({
-      ...{
-        ...clocks,
-        api,
-        store,
-        namespace,
-        kubeConfig,
-        workerEnvironment,
-        podTemplate: async () => (await declared()).template,
-      },
+      ...{ ...clocks, api, store, namespace, kubeConfig, workerEnvironment },
+      podTemplate: async () => (await declared()).template,
       ...(config.builderServiceAccount === undefined ? {} : { serviceAccount: config.builderServiceAccount }),
     }),
   };
@@ -139,7 +137,7 @@ async function openDoors(
   const { jobs, apis, metrics } = service;
   const door: AppOptions = {
     ...{ jobs, apis, metrics, clock: realClock, random: realRandom, readiness, version, authenticator, hosts },
-    only: config.api,
+    ...{ only: config.api, workersMax: config.workersMax },
   };
   const app = await buildApp(door);
   await app.listen({ host, port: config.port });

@@ -36,16 +36,21 @@ export function declaredTemplate(
   return () => readPodTemplate(core, namespace, name).catch(unusable);
 }
 
-/** The template fitted to a spec, for a version to keep. Throws `Problem`. */
+/** The declared template fitted to a spec, for a version to keep. Throws `Problem`. */
 export function podTemplateOf(declared: () => Promise<DeclaredTemplate>): (spec: ApiSpec) => Promise<FittedTemplate> {
   return async (spec) => {
     const { template, age } = await declared();
-    try {
-      return { template: workerPods(spec, template) as unknown as PodTemplate, age }; // a literal, kept as JSON
-    } catch (error) {
-      return unusable(error);
-    }
+    return { template: fitTemplate(spec, template), age };
   };
+}
+
+/** Throws `Problem`. */
+export function fitTemplate(spec: ApiSpec, template: V1PodTemplateSpec): PodTemplate {
+  try {
+    return workerPods(spec, template) as unknown as PodTemplate; // a literal, kept as JSON
+  } catch (error) {
+    return unusable(error);
+  }
 }
 
 function unusable(error: unknown): never {

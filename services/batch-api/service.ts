@@ -23,7 +23,11 @@ export interface ServiceParts extends Omit<ApisOptions, "stopAllJobs"> {
   readonly pool: WorkerPool;
   readonly logs: LogStore;
   readonly dataset: Dataset;
+  /** Workers that one job may have; default `LIMITS.workersMax`. */
+  readonly workersMax?: number;
   readonly log: DriverDeps["log"];
+  /** See `DriverDeps`. */
+  readonly readiness?: NonNullable<DriverDeps["readiness"]>;
   /** The two worlds differ in these numbers; see `DriverDeps` and `ReplicaOptions`. */
   readonly pace: Pick<DriverDeps, "tickMs" | "tickMinMs" | "stallMs" | "tellMs"> &
     Pick<ReplicaOptions, "busyMs" | "idleMs">;
@@ -46,6 +50,7 @@ export function buildService(parts: ServiceParts): Service {
       ...{ store, queue, pool, clock: realClock, log: parts.log, tickMs, tickMinMs },
       ...(stallMs === undefined ? {} : { stallMs }),
       ...(tellMs === undefined ? {} : { tellMs }),
+      ...(parts.readiness === undefined ? {} : { readiness: parts.readiness }),
       splitterFor: (spec) => splitSource(spec, store, dataset),
       say: (spec: JobSpec, text: string) => {
         sayIn(logs, spec.job, { worker: "service", from: "service", text });
@@ -55,6 +60,7 @@ export function buildService(parts: ServiceParts): Service {
   );
   const jobs = createJobService({
     ...{ store, dataset, logs, clock: realClock, random: realRandom, lanes: parts.replica.lanes },
+    ...(parts.workersMax === undefined ? {} : { workersMax: parts.workersMax }),
     live: (_api, job) => replica.live(job),
     poke: (_api, job) => {
       replica.poke(job);

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { ApiSpec } from "./api-spec.ts";
-import { JOB_FORMAT, type ApiVersion, type CurrentVersion, type PodTemplate } from "./jobs.ts";
+import { JOB_FORMAT, type ApiVersion, type CurrentVersion, type PodTemplate, type TemplateAge } from "./jobs.ts";
 import { LEDGER_FORMAT } from "./ledger.ts";
 
 /** What a version is: nothing else counts for its name. */
@@ -46,6 +46,16 @@ export function encodeVersion(version: ApiVersion): string {
 /** The bytes of `current.json`. A stack writes generation 0, each deployment one more than was there. */
 export function encodeCurrent({ version, generation, template }: CurrentVersion): string {
   return JSON.stringify({ version, generation, ...(template === undefined ? {} : { template }) });
+}
+
+/**
+ * Whether one reading of the declared template is of a newer template than another: of an object that was made later, or of
+ * the same one with a higher generation. A service only ever moves to a newer one, so replicas that read different objects
+ * while they are rolled do not move an API to and fro.
+ */
+export function isNewerTemplate(one: TemplateAge, other: TemplateAge): boolean {
+  if (one.made_at !== other.made_at) return one.made_at > other.made_at;
+  return one.generation > other.generation;
 }
 
 /** Fields of every object by name: an API server and a program need not write them in one order. */
