@@ -132,6 +132,8 @@ function checkApiServer(faults: Faults, { apiServer, deployFromInsideVpc = false
       "apiServer.kind",
       'is "private": only inside the VPC does that API server answer, and this program calls it to declare what runs there. Run it there and write deployFromInsideVpc: true, or write { kind: "public", cidrs: [...] }',
     );
+  } else if ((apiServer.kind as string) !== "public") {
+    faults.add("apiServer.kind", `is ${JSON.stringify(apiServer.kind)}; write "public" or "private"`);
   } else {
     checkPublicCidrs(faults, apiServer.cidrs, apiServer.openToTheInternet ?? false);
   }

@@ -14,7 +14,10 @@ const PREFIX = { min: 16, max: 22 } as const;
 const ZONE = /^[a-z]{2}(-[a-z]+)+-\d[a-z]$/;
 
 export function checkNetwork(faults: Faults, network: ClusterNetwork): void {
-  if (network.kind === "created") checkCreatedNetwork(faults, network);
+  const { kind } = network as { readonly kind: string };
+  if (kind !== "created" && kind !== "existing") {
+    faults.add("network.kind", `is ${JSON.stringify(kind)}; write "created" or "existing"`);
+  } else if (network.kind === "created") checkCreatedNetwork(faults, network);
   else checkVpcFacts(faults, "network", { ...network, cidrField: "cidr" });
 }
 
@@ -68,8 +71,8 @@ interface VpcFacts {
   readonly withoutS3GatewayEndpoint?: true;
 }
 
-/** @param path of the argument that tells them: `network`, `existing` */
-export function checkVpcFacts(faults: Faults, path: string, vpc: VpcFacts): void {
+/** @param path of the argument that tells them */
+export function checkVpcFacts(faults: Faults, path: "network" | "existing", vpc: VpcFacts): void {
   const range = parseCidr(vpc.cidr);
   if (range === undefined || cidrText(range) !== vpc.cidr) {
     faults.add(
@@ -77,11 +80,12 @@ export function checkVpcFacts(faults: Faults, path: string, vpc: VpcFacts): void
       `is ${JSON.stringify(vpc.cidr)}; write the VPC's IPv4 range, such as "10.0.0.0/16"`,
     );
   }
-  checkSubnets(faults, `${path}.nodeSubnets`, vpc.nodeSubnets, vpc.oneZone === true ? 1 : 2, path);
-  const { internal, internetFacing } = vpc.loadBalancerSubnets ?? {};
-  if (internal !== undefined) checkSubnets(faults, `${path}.loadBalancerSubnets.internal`, internal, 2, path);
-  if (internetFacing !== undefined)
-    checkSubnets(faults, `${path}.loadBalancerSubnets.internetFacing`, internetFacing, 2, path);
+  checkZones(faults, `${path}.nodeSubnets`, vpc.nodeSubnets, vpc.oneZone === true ? 1 : 2, NODE_ZONES[path]);
+  for (const scheme of ["internal", "internetFacing"] as const) {
+    const subnets = vpc.loadBalancerSubnets?.[scheme];
+    if (subnets === undefined) continue;
+    checkZones(faults, `${path}.loadBalancerSubnets.${scheme}`, subnets, 2, ": a load balancer takes no fewer");
+  }
   if (vpc.s3GatewayEndpointId === undefined && vpc.withoutS3GatewayEndpoint === undefined) {
     faults.add(
       `${path}.s3GatewayEndpointId`,
@@ -95,23 +99,23 @@ export function checkVpcFacts(faults: Faults, path: string, vpc: VpcFacts): void
   }
 }
 
-function checkSubnets(
+/** Why two zones, and what to write if one is meant. */
+const NODE_ZONES = {
+  network: ": EKS takes no fewer",
+  existing: ", or existing.oneZone: true if workers may wait for that zone's GPUs",
+} as const;
+
+function checkZones(
   faults: Faults,
   field: string,
   subnets: readonly ZoneSubnet[],
   zonesMin: number,
-  path: string,
+  why: string,
 ): void {
   const zones = [...new Set(subnets.map(({ zone }) => zone))];
   if (zones.length >= zonesMin) return;
-  const found = `is in ${inWords(zones.length)}${zones.length === 0 ? "" : `: ${zones.join(", ")}`}`;
-  const override =
-    field === "existing.nodeSubnets" && zones.length === 1
-      ? ", or existing.oneZone: true if workers may wait for that zone's GPUs"
-      : "";
-  const why =
-    path === "network" && field.endsWith("nodeSubnets") ? "EKS takes no fewer" : "a load balancer takes no fewer";
-  faults.add(field, `${found}; write subnets of two zones or more${override === "" ? `: ${why}` : override}`);
+  const found = [inWords(zones.length), ...zones].join(": ");
+  faults.add(field, `is in ${found}; write subnets of two zones or more${why}`);
 }
 
 function inWords(count: number): string {

@@ -120,13 +120,15 @@ export function createNetwork(
   const gateway = declare.internetGateway(vpc);
   const subnets = declare.subnets(vpc, cidr, zones, natGateways === 0);
   const routes = declare.routeTables(vpc, subnets);
-  const outward = declare.route("public-route", routes.public, { gatewayId: gateway.id });
+  const outward = declare.route("public-route", routes.public.table, { gatewayId: gateway.id });
+  const ways: pulumi.CustomResource[] = [outward, ...routes.public.associations, ...routes.private.associations];
   if (natGateways === 1) {
     const nat = declare.natGateway(subnets.public, outward);
-    declare.route("private-route", routes.private, { natGatewayId: nat.id });
+    ways.push(declare.route("private-route", routes.private.table, { natGatewayId: nat.id }));
   }
-  declare.s3GatewayEndpoint(vpc, [routes.public, routes.private]);
-  const [publicIds, privateIds] = [idsOf(subnets.public), idsOf(subnets.private)];
+  ways.push(declare.s3GatewayEndpoint(vpc, [routes.public.table, routes.private.table]));
+  const publicIds = idsWithWays(subnets.public, ways);
+  const privateIds = idsWithWays(subnets.private, ways);
   return {
     vpcId: vpc.id,
     vpcCidr: cidr,
@@ -135,6 +137,19 @@ export function createNetwork(
     loadBalancerSubnetIds: { internal: privateIds, internetFacing: publicIds },
     nodesHavePublicIps: natGateways === 0,
   };
+}
+
+/** Whoever stands in a subnet is made after its routes and goes before them: a node without a way out never joins its cluster. */
+function idsWithWays(
+  subnets: readonly aws.ec2.Subnet[],
+  ways: readonly pulumi.CustomResource[],
+): pulumi.Output<string[]> {
+  return pulumi.all([idsOf(subnets), idsOf(ways)]).apply(([ids]) => ids);
+}
+
+interface Routes {
+  readonly table: aws.ec2.RouteTable;
+  readonly associations: readonly aws.ec2.RouteTableAssociation[];
 }
 
 interface Subnets {
@@ -189,17 +204,19 @@ class NetworkParts {
   }
 
   /** One table for public subnets, one for private ones. */
-  routeTables(vpc: aws.ec2.Vpc, subnets: Subnets): Record<keyof Subnets, aws.ec2.RouteTable> {
-    const table = (kind: keyof Subnets) => {
+  routeTables(vpc: aws.ec2.Vpc, subnets: Subnets): Record<keyof Subnets, Routes> {
+    const routes = (kind: keyof Subnets): Routes => {
       const args = { vpcId: vpc.id, tags: this.#named(kind) };
-      const made = new aws.ec2.RouteTable(`${this.#name}-${kind}-routes`, args, { parent: this.#parent });
-      for (const [at, { id: subnetId }] of subnets[kind].entries()) {
-        const pair = { subnetId, routeTableId: made.id };
-        new aws.ec2.RouteTableAssociation(`${this.#name}-${kind}-${String(at)}-routes`, pair, { parent: this.#parent });
-      }
-      return made;
+      const table = new aws.ec2.RouteTable(`${this.#name}-${kind}-routes`, args, { parent: this.#parent });
+      const associations = subnets[kind].map(({ id: subnetId }, at) => {
+        const pair = { subnetId, routeTableId: table.id };
+        return new aws.ec2.RouteTableAssociation(`${this.#name}-${kind}-${String(at)}-routes`, pair, {
+          parent: this.#parent,
+        });
+      });
+      return { table, associations };
     };
-    return { public: table("public"), private: table("private") };
+    return { public: routes("public"), private: routes("private") };
   }
 
   route(
@@ -221,9 +238,9 @@ class NetworkParts {
     );
   }
 
-  s3GatewayEndpoint(vpc: aws.ec2.Vpc, tables: readonly aws.ec2.RouteTable[]): void {
+  s3GatewayEndpoint(vpc: aws.ec2.Vpc, tables: readonly aws.ec2.RouteTable[]): aws.ec2.VpcEndpoint {
     const { region } = aws.getRegionOutput({}, { parent: this.#parent });
-    new aws.ec2.VpcEndpoint(
+    return new aws.ec2.VpcEndpoint(
       `${this.#name}-s3`,
       {
         vpcId: vpc.id,
