@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { BatchV1Api, CoreV1Api } from "@kubernetes/client-node";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { packFiles } from "../../../services/backends/project-files.ts";
+import { packFiles } from "../../../services/project/project-files.ts";
+import { apiKeys } from "../../../services/protocol/keys.ts";
 import { INIT } from "../../support/a-system.ts";
 import { aProject } from "../../support/project-folder.ts";
 import { API, CloudUnderTest } from "../support/a-cloud.ts";
@@ -66,7 +67,7 @@ describeOnRealNodes("what handlers need", () => {
     index = await PackageIndex.start(wheels);
     await index.add("greeting", "1.2.0", "WORD = 'hello'\n");
     await index.add("greeting", "1.3.0", "WORD = 'good day'\n");
-    const values = { ...cloud.servers.environment, PIP_INDEX_URL: index.url };
+    const values = { ...cloud.workerEnvironment, PIP_INDEX_URL: index.url };
     await cloud.declareTemplate({ env: Object.entries(values).map(([name, value]) => ({ name, value })) });
   });
   afterAll(async () => {
@@ -92,6 +93,13 @@ describeOnRealNodes("what handlers need", () => {
     const ended = await cloud.ended(job, 120);
     expect(ended).toMatchObject({ state: "succeeded", items: { succeeded: 4, failed: 0 } });
     return (await cloud.results(ended)).map(({ result }) => result);
+  }
+
+  /** Keys of the environments that were asked for so far. */
+  async function askedFor(): Promise<readonly string[]> {
+    const prefix = `${apiKeys(API).root}environments/`;
+    const { entries } = await cloud.store.list(prefix);
+    return [...new Set(entries.map(({ key }) => key.slice(prefix.length).split("/")[0] ?? ""))];
   }
 
   async function builderJobs() {
@@ -128,6 +136,7 @@ describeOnRealNodes("what handlers need", () => {
   });
 
   it("builds again when the builder's pod is taken away", async () => {
+    const before = await askedFor();
     const heard = index.hold();
     const deployed = deploy(0, "1.3.0");
     await heard;
@@ -136,9 +145,14 @@ describeOnRealNodes("what handlers need", () => {
     const { items } = await core.listNamespacedPod({ namespace, fieldSelector: "status.phase=Running" });
     const [pod] = items.filter(({ metadata }) => metadata?.name?.startsWith("environment-"));
     await core.deleteNamespacedPod({ namespace, name: pod?.metadata?.name ?? "" });
+    // what a builder leaves that died while it packed
+    const [building = ""] = (await askedFor()).filter((key) => !before.includes(key));
+    const leftover = apiKeys(API).environmentPart(building, "dead", 0);
+    await cloud.store.put(leftover, Buffer.from("a part"));
     index.release();
 
     expect(await deployed).toMatchObject({ status: 200 });
+    expect(await cloud.store.get(leftover)).toBeUndefined();
     expect(await greetings()).toEqual(Array.from({ length: 4 }, () => "good day"));
     const builders = await builderJobs();
     expect(builders.some(({ status }) => status?.failed === 1)).toBe(true);
@@ -185,5 +199,10 @@ describeOnRealNodes("what handlers need", () => {
       },
     ]);
     await cloud.proveAll();
+  });
+
+  it("asks the servers for nothing but what the roles' policies are tested against", () => {
+    expect(cloud.calls.heard("builder")).toBeGreaterThan(5);
+    expect(cloud.calls.unknown()).toEqual([]);
   });
 });

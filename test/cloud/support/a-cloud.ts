@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AppsV1Api, CoreV1Api, type V1Container, type V1PodSpec } from "@kubernetes/client-node";
-import type { Literal } from "../../../services/backends/kubernetes/generation-job.ts";
+import type { Literal } from "../../../services/protocol/worker-pods.ts";
 import { S3Store } from "../../../services/backends/object-store.s3.ts";
 import { ENV } from "../../../services/protocol/environment.ts";
 import { ApiUser } from "../../support/api-user.ts";
@@ -14,6 +14,7 @@ import type { ControlPlaneOptions } from "./control-plane.ts";
 import { ensureImages } from "./images.ts";
 import { freePorts } from "./loopback.ts";
 import { SERVICE_ACCOUNT, WORKER_ACCOUNT, type ApiNamespace } from "./namespace.ts";
+import { CallRecorder, SERVICE_MARK, WORKER_MARK } from "./call-recorder.ts";
 import { S3_CREDENTIALS, S3_REGION } from "./s3-server.ts";
 
 export const API = "photos";
@@ -49,6 +50,8 @@ export class CloudUnderTest extends ApiUser {
   readonly store: S3Store;
   readonly replicas: readonly Replica[];
   readonly images: Images;
+  /** What service, workers and builders ask of the servers. */
+  readonly calls: CallRecorder;
   /** Whom the next requests go to. */
   asked = 0;
 
@@ -64,6 +67,7 @@ export class CloudUnderTest extends ApiUser {
       replicas: this.replicas,
       images: this.images,
     } = parts);
+    this.calls = new CallRecorder(this.servers);
     const access = { region: S3_REGION, endpoint: this.servers.s3Endpoint, credentials: S3_CREDENTIALS };
     this.store = new S3Store({ bucket: STORE_BUCKET, access });
   }
@@ -97,6 +101,11 @@ export class CloudUnderTest extends ApiUser {
     }
   }
 
+  /** What a worker's container is told, beside what the service tells it. */
+  get workerEnvironment(): Readonly<Record<string, string>> {
+    return { ...this.servers.environment, ...WORKER_MARK };
+  }
+
   /** Asks another replica when one does not answer, and goes on with that. */
   async request(path: string, init: RequestInit = {}): Promise<Response> {
     for (let left = this.replicas.length - 1; ; left -= 1) {
@@ -116,7 +125,7 @@ export class CloudUnderTest extends ApiUser {
     const core = this.cluster.admin.makeApiClient(CoreV1Api);
     const namespace = this.namespace.name;
     const container: V1Container = {
-      ...this.#container("worker", this.images.worker.tag),
+      ...this.#container("worker", this.images.worker.tag, this.workerEnvironment),
       resources: { requests: { cpu: "100m", memory: "128Mi" }, limits: { memory: "512Mi" } },
       ...worker,
     };
@@ -187,7 +196,8 @@ export class CloudUnderTest extends ApiUser {
       [ENV.port]: String(port),
       [ENV.healthPort]: String(healthPort),
     };
-    const base = this.#container("service", this.images.service.tag);
+    const told = { ...this.servers.environment, ...SERVICE_MARK };
+    const base = this.#container("service", this.images.service.tag, told);
     const container: V1Container = {
       ...base,
       env: [...(base.env ?? []), ...this.namespace.environment, ...environmentOf(values)],
@@ -212,12 +222,12 @@ export class CloudUnderTest extends ApiUser {
   }
 
   /** Read-only root, no rights on the machine, and the servers' addresses and credentials. */
-  #container(name: string, image: string): Literal<V1Container> {
+  #container(name: string, image: string, environment: Readonly<Record<string, string>>): Literal<V1Container> {
     return {
       name,
       image,
       imagePullPolicy: "Never",
-      env: environmentOf(this.servers.environment),
+      env: environmentOf(environment),
       volumeMounts: [{ name: "tmp", mountPath: "/tmp" }],
       securityContext: {
         runAsNonRoot: true,
