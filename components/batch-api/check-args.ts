@@ -54,9 +54,11 @@ export function checkBatchApiArgs(api: string, args: BatchApiArgs): CheckedApi {
     lanes: Math.min(args.concurrentJobsMax ?? BATCH_API_DEFAULTS.concurrentJobsMax, LANES_MAX),
     deadLetterQueues: args.deadLetterQueues?.length ?? 0,
     datasetKeys: args.datasetKeyArns?.length ?? 0,
+    ownKeys: args.cluster.store.kmsKeyArn !== undefined,
   });
   const compute = checkedCompute(args, project, faults);
   faults.throwIfAny();
+  TAKEN.set(args.cluster.store, (TAKEN.get(args.cluster.store) ?? new Set()).add(api));
   return { reads, writes, project, compute };
 }
 
@@ -68,9 +70,9 @@ function checkName(api: string, { cluster, runsOn = [] }: BatchApiArgs, faults: 
     if (group.cluster === cluster) continue;
     faults.add(`runsOn[${String(at)}]`, `(${group.groupName}) is of another cluster; name groups of this one`);
   }
-  const taken = TAKEN.get(cluster.store) ?? new Set();
-  if (taken.has(api)) faults.add("name", `is "${api}", which another API of this store has; choose another`);
-  TAKEN.set(cluster.store, taken.add(api));
+  if (TAKEN.get(cluster.store)?.has(api) === true) {
+    faults.add("name", `is "${api}", which another API of this store has; choose another`);
+  }
   const fault = apiNameFault(api);
   if (fault !== undefined) faults.add("name", `is ${JSON.stringify(api)}, ${fault.found}; ${fault.fix}`);
   else if (isReservedApiName(api))
