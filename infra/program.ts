@@ -1,6 +1,10 @@
 /** The whole stack, as a list of components: the architecture's picture. What may differ between stacks is in `config.ts`. */
+import { join } from "node:path";
 import { BatchApi, BatchCluster, BatchStore, CpuNodeGroup, GpuNodeGroup } from "../components/index.ts";
 import type { StackConfig } from "./config.ts";
+
+// Pulumi runs a program in the folder of its entry, which is not the root
+const EXAMPLES = join(import.meta.dirname, "..", "examples");
 
 export function program({ apiServer, capacity, cluster, cpuNodes, gpuNodes, image, keep, reads }: StackConfig) {
   // jobs, results and code: they outlive everything below
@@ -13,7 +17,7 @@ export function program({ apiServer, capacity, cluster, cpuNodes, gpuNodes, imag
   const fileTypes = new BatchApi("file-types", {
     cluster: batch,
     runsOn: [cpus],
-    code: { kind: "project", path: "examples/file-types" },
+    code: { kind: "project", path: join(EXAMPLES, "file-types") },
     compute: { cpu: "1", memory: "2Gi" },
     reads,
     image,
@@ -26,7 +30,7 @@ export function program({ apiServer, capacity, cluster, cpuNodes, gpuNodes, imag
   const gpuCheck = new BatchApi("gpu-check", {
     cluster: batch,
     runsOn: [gpus],
-    code: { kind: "project", path: "examples/gpu-check" },
+    code: { kind: "project", path: join(EXAMPLES, "gpu-check") },
     overrides: { config: { required: true } },
     image,
   });
