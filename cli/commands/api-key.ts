@@ -29,7 +29,7 @@ export async function apiKey(cli: Cli, name: string, { output, scopes: text }: A
   if (output === "json") cli.out.write(`${JSON.stringify({ key, line }, undefined, 2)}\n`);
   else {
     cli.out.write(`API key of ${name}, shown this once; clients have it in ${ENV.apiKey}:\n  ${key}\n`);
-    cli.out.write(`its line, for the file that the service has in ${ENV.apiKeysFile}:\n  ${line}\n`);
+    cli.out.write(`its line, for auth.keys of a BatchApi, or for the file in ${ENV.apiKeysFile}:\n  ${line}\n`);
   }
   return CLI_EXIT.ok;
 }

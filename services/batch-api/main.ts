@@ -22,7 +22,8 @@ async function main(): Promise<void> {
   const config = readServiceConfig(process.env);
   const { version } = JSON.parse(readFileSync(PACKAGE, "utf8")) as { readonly version: string };
   const service = await startCloud({ config, environment: process.env, logger, version, onFatal: fatal });
-  logger.info({ api: config.api, port: config.port, healthPort: config.healthPort }, "serving");
+  const { api, auth, port, healthPort } = config;
+  logger.info({ api, auth: auth.kind, port, healthPort }, "serving");
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.once(signal, () => {
       logger.info({ signal }, "leaving: jobs go on with another replica");

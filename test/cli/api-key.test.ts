@@ -55,7 +55,7 @@ describe("millrace api-key", () => {
     expect(out.split("\n").map((line) => line.replace(HOLDS_KEY, "KEY").replace(/[0-9a-f]{64}/, "HASH"))).toEqual([
       "API key of ci, shown this once; clients have it in MILLRACE_API_KEY:",
       "  KEY",
-      "its line, for the file that the service has in MILLRACE_API_KEYS_FILE:",
+      "its line, for auth.keys of a BatchApi, or for the file in MILLRACE_API_KEYS_FILE:",
       '  {"name":"ci","sha256":"HASH","scopes":["submit"]}',
       "",
     ]);

@@ -109,6 +109,14 @@ describe("KeyFile", () => {
     expect(held.at(-1)).toEqual(["ann"]);
   });
 
+  it("takes a file of the largest size", async () => {
+    await writeFile(path, textOf("ann").padEnd(LIMITS.apiKeysFileBytesMax));
+
+    await file.open();
+
+    expect(held).toEqual([["ann"]]);
+  });
+
   it("takes an empty file for what it says: nobody", async () => {
     await writeFile(path, textOf("ann"));
     await file.open();
