@@ -1,5 +1,5 @@
 /** Public keys of an OpenID Connect issuer, found by discovery and kept for some minutes. */
-import { createRemoteJWKSet, errors, type JWTVerifyGetKey } from "jose";
+import { createRemoteJWKSet, errors, type JWTVerifyGetKey, type RemoteJWKSet } from "jose";
 import { Unwell } from "../../backends/unwell.ts";
 import type { Clock } from "../../backends/clock.ts";
 import type { JwtAuthConfig } from "../../protocol/auth.ts";
@@ -17,21 +17,21 @@ export class IssuerUnwell extends Unwell {
  * for a key that it does not know. Throws `IssuerUnwell`, or what jose says of the token.
  */
 export function issuerKeys(config: JwtAuthConfig, clock: Clock): JWTVerifyGetKey {
-  let keys: Promise<JWTVerifyGetKey> | undefined;
-  const open = async (): Promise<JWTVerifyGetKey> => {
+  let opened: RemoteJWKSet | undefined;
+  let opening: Promise<RemoteJWKSet> | undefined;
+  const open = async (): Promise<RemoteJWKSet> => {
     const url = config.jwksUrl ?? (await discover(config.issuer, clock));
     return createRemoteJWKSet(new URL(url), { timeoutDuration: ANSWER_MS_MAX });
   };
   return async (header, token) => {
     try {
-      keys ??= open();
-      const resolve = await keys.catch((error: unknown) => {
-        keys = undefined; // asked again with the next token
-        throw error;
-      });
-      return await resolve(header, token);
+      opening ??= open();
+      opened = await opening;
+      return await opened(header, token);
     } catch (error) {
       if (isOfToken(error)) throw error;
+      // What is still known goes on counting; else all is asked anew with the next token, where the keys are too.
+      if (opened?.fresh !== true) opening = undefined;
       const fix = "look at the issuer, at jwksUrl and at the way there";
       throw new IssuerUnwell(`the keys of ${config.issuer} cannot be had (${wordsOf(error)}); ${fix}`, {
         cause: error,

@@ -201,6 +201,25 @@ describe("an issuer that does not answer well", () => {
     expect(await show(await issuer.token())).toMatchObject({ kind: "admitted" });
   });
 
+  it("is asked again where its keys are, once those that were known are old", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+    await show(await issuer.token());
+    const keys = await (await fetch(issuer.jwksUrl)).text();
+    issuer.answers.set("/keys", (response) => response.writeHead(404).end());
+    issuer.answers.set("/moved", (response) => response.end(keys));
+    issuer.answers.set(CONFIGURATION, (response) =>
+      response.end(JSON.stringify({ issuer: issuer.url, jwks_uri: `${issuer.url}/moved` })),
+    );
+    vi.setSystemTime(Date.now() + 60_000);
+
+    const unknown = await show(await issuer.token({ kid: "other", key: issuer.keyOf("first") }));
+    const known = await show(await issuer.token());
+    vi.setSystemTime(Date.now() + 600_000);
+    const late = [await show(await issuer.token()), await show(await issuer.token())];
+
+    expect([unknown, known, ...late].map(({ kind }) => kind)).toEqual(["unwell", "admitted", "unwell", "admitted"]);
+  });
+
   it("is not waited for longer than 5 s", async () => {
     const clock = new VirtualClock();
     const config = { kind: "jwt", issuer: issuer.url, audience: AUDIENCE } as const;
