@@ -47,19 +47,21 @@ describe("the recorder of calls", () => {
     credentials: { accessKeyId: "test", secretAccessKey: "test" },
     ...(role === undefined ? {} : { userAgentAppId: role }),
   });
-  async function s3(role: string | undefined, ...commands: readonly Parameters<S3Client["send"]>[0][]): Promise<void> {
+  async function s3(role: string | undefined, ask: (client: S3Client) => Promise<unknown>): Promise<void> {
     const client = new S3Client(clientOf(proxies.s3, role));
-    for (const command of commands) await client.send(command).catch(() => undefined); // refused, as all are
+    await ask(client).catch(() => undefined); // refused, as all are
     client.destroy();
   }
 
   it("tells who made a call that nobody was seen to make", async () => {
     const Key = `${JOB}spec.json`;
-    await s3(WORKER, new PutObjectCommand({ Bucket: STORE_BUCKET, Key, Body: "{}", IfNoneMatch: "*" }));
-    await s3(BUILDER, new HeadObjectCommand({ Bucket: DATA_BUCKET, Key: "2026/a" }));
-    await s3(SERVICE, new GetBucketPolicyCommand({ Bucket: STORE_BUCKET }));
-    await s3(SERVICE, new ListObjectsV2Command({ Bucket: STORE_BUCKET }));
-    await s3(undefined, new DeleteObjectCommand({ Bucket: STORE_BUCKET, Key }));
+    await s3(WORKER, (client) =>
+      client.send(new PutObjectCommand({ Bucket: STORE_BUCKET, Key, Body: "{}", IfNoneMatch: "*" })),
+    );
+    await s3(BUILDER, (client) => client.send(new HeadObjectCommand({ Bucket: DATA_BUCKET, Key: "2026/a" })));
+    await s3(SERVICE, (client) => client.send(new GetBucketPolicyCommand({ Bucket: STORE_BUCKET })));
+    await s3(SERVICE, (client) => client.send(new ListObjectsV2Command({ Bucket: STORE_BUCKET })));
+    await s3(undefined, (client) => client.send(new DeleteObjectCommand({ Bucket: STORE_BUCKET, Key })));
 
     expect(recorder.unknown()).toEqual([
       "service: GET store  policy",
@@ -75,8 +77,12 @@ describe("the recorder of calls", () => {
     const group = { logGroupName: LOG_GROUP, logStreamNamePrefix: "fe65c1a2b3c4d5e6/" };
     const logs = new CloudWatchLogsClient(clientOf(proxies.logs, SERVICE));
     const sqs = new SQSClient(clientOf(proxies.sqs, WORKER));
-    await s3(WORKER, new PutObjectCommand({ Bucket: STORE_BUCKET, Key, Body: "x", IfMatch: '"e"' }));
-    await s3(SERVICE, new ListObjectsV2Command({ Bucket: STORE_BUCKET, Prefix: `${JOB}ledger/` }));
+    await s3(WORKER, (client) =>
+      client.send(new PutObjectCommand({ Bucket: STORE_BUCKET, Key, Body: "x", IfMatch: '"e"' })),
+    );
+    await s3(SERVICE, (client) =>
+      client.send(new ListObjectsV2Command({ Bucket: STORE_BUCKET, Prefix: `${JOB}ledger/` })),
+    );
     await logs.send(new FilterLogEventsCommand(group)).catch(() => undefined);
     const Entries = [{ Id: "0", ReceiptHandle: "r" }];
     const QueueUrl = `${proxies.sqs.endpoint}/000000000000/lane-3`;
