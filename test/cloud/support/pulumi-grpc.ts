@@ -45,7 +45,7 @@ export function toStruct(properties: Properties): StructMessage {
 }
 
 export function fromStruct(message: StructMessage | undefined): Properties {
-  return (message?.toJavaScript() ?? {});
+  return message?.toJavaScript() ?? {};
 }
 
 interface Refusal {

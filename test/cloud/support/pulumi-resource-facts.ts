@@ -27,6 +27,7 @@ const AWS: Readonly<Record<string, ResourceFacts>> = {
   "autoscaling/tag:Tag": replacedBy("autoscalingGroupName", "tag.key"),
   "cloudwatch/logGroup:LogGroup": named("logGroupClass"),
   "cloudwatch/metricAlarm:MetricAlarm": named(),
+  "ec2/defaultSecurityGroup:DefaultSecurityGroup": replacedBy("vpcId"),
   "ec2/eip:Eip": replacedBy("address", "domain", "networkBorderGroup", "publicIpv4Pool"),
   "ec2/internetGateway:InternetGateway": replacedBy(),
   "ec2/launchTemplate:LaunchTemplate": {

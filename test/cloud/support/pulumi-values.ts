@@ -76,12 +76,6 @@ export function plainProperties(properties: Properties): Properties {
   return Object.fromEntries(Object.entries(properties).map(([key, value]) => [key, plain(value)]));
 }
 
-/** Applies `change` to what a secret holds, which stays one; to the value itself when it is none. */
-export function withinSecret(value: Value, change: (inside: Value) => Value): Value {
-  const wrapped = isProperties(value) && value[SIGNATURE] === SECRET;
-  return wrapped ? secret(change(value["value"] ?? null)) : change(value);
-}
-
 /** The value at a path of keys, such as `metadata.name`; undefined where there is none. */
 export function valueAt(properties: Properties, path: string): Value | undefined {
   let value: Value | undefined = properties;
