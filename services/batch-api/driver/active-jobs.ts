@@ -6,7 +6,7 @@ import { readState, type StoredState } from "../jobs/state-record.ts";
 import { readObject } from "../jobs/stored.ts";
 import type { DriverDeps } from "./context.ts";
 import { endOfWaiting, endWaiting } from "./end-waiting.ts";
-import { readLane } from "./lane-lease.ts";
+import { readLane, type HeldLane } from "./lane-lease.ts";
 
 /** Does a step for a job; answers undefined when it failed, which is the job's trouble and nobody else's. */
 export type Apart = <T>(job: string, step: () => Promise<T>) => Promise<T | undefined>;
@@ -15,6 +15,12 @@ export type Apart = <T>(job: string, step: () => Promise<T>) => Promise<T | unde
 export interface WaitingJob {
   readonly spec: JobSpec;
   readonly stored: StoredState;
+}
+
+export interface LanelessJobs {
+  readonly waiting: readonly WaitingJob[];
+  /** Lanes that jobs hold: granted just now, or such as the service had before and has no more. */
+  readonly elsewhere: readonly HeldLane[];
 }
 
 /** The jobs that are not final: who waits for a lane, and what any replica does for a job that has none. */
@@ -52,18 +58,21 @@ export class ActiveJobs {
     return known;
   }
 
-  /** Of jobs that no lane names: those that wait for one. Ends the others, as far as they need no worker for it. */
-  async waiting(api: string, jobs: readonly string[]): Promise<WaitingJob[]> {
+  /** Of jobs that none of the service's lanes names: who waits for one, and who holds another. Ends the others that need no worker for it. */
+  async withoutLane(api: string, jobs: readonly string[]): Promise<LanelessJobs> {
     const waiting: WaitingJob[] = [];
+    const elsewhere: HeldLane[] = [];
     for (const job of jobs) {
       const found = await this.#apart(job, () => this.#lookAt(api, job));
-      if (found !== undefined) waiting.push(found);
+      if (found === undefined) continue;
+      if ("spec" in found) waiting.push(found);
+      else elsewhere.push(found);
     }
-    return waiting;
+    return { waiting, elsewhere };
   }
 
-  /** A job that waits for a lane; one that does not is helped on. */
-  async #lookAt(api: string, job: string): Promise<WaitingJob | undefined> {
+  /** A job that waits for a lane, or the lane that it has; one that neither waits nor has one is helped on. */
+  async #lookAt(api: string, job: string): Promise<WaitingJob | HeldLane | undefined> {
     const spec = await this.spec(api, job);
     if (spec === undefined) return undefined; // its acceptance is still under way
     const stored = await readState(this.#store, api, job);
@@ -71,7 +80,8 @@ export class ActiveJobs {
       await this.#clear(api, job, stored.state.state);
       return undefined;
     }
-    if (await this.#livesOnALane(api, job, stored)) return undefined;
+    const lane = await this.#laneOf(api, job, stored);
+    if (lane !== undefined) return lane;
     const cause = await endOfWaiting(this.#store, spec, stored);
     if (cause === undefined) return { spec, stored };
     const ended = await endWaiting(this.#store, spec, stored, cause, this.#deps.splitterFor(spec));
@@ -80,11 +90,11 @@ export class ActiveJobs {
   }
 
   /** The listing of lanes and the state are read one after the other: a lane may have come between. */
-  async #livesOnALane(api: string, job: string, stored: StoredState): Promise<boolean> {
+  async #laneOf(api: string, job: string, stored: StoredState): Promise<HeldLane | undefined> {
     const named = stored.state.lane;
-    if (named === null) return false;
+    if (named === null) return undefined;
     const lane = await readLane(this.#store, api, named.lane);
-    return lane?.record.job === job && lane.record.epoch === named.epoch;
+    return lane?.record.job === job && lane.record.epoch === named.epoch ? lane : undefined;
   }
 
   async #clear(api: string, job: string, state: FinalState): Promise<void> {

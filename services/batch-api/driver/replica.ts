@@ -112,18 +112,30 @@ export class Replica {
     const lanes = await this.#lanes(api);
     const named = new Set(lanes.flatMap(({ record }) => record.job ?? []));
     for (let number = 0; number < this.#options.lanes; number += 1) {
-      const place = queueLane(api, number);
-      const lane = lanes.find((held) => held.lane === number);
-      const anew = this.#options.alone && !this.#adopted.has(place);
-      const looked = lane === undefined || (await this.#apart(place, () => this.#takeOver(api, lane, anew, signal)));
-      if (looked !== undefined) this.#adopted.add(place);
+      await this.#adopt(
+        api,
+        number,
+        lanes.find((held) => held.lane === number),
+        signal,
+      );
     }
-    const waiting = await this.#active.waiting(
+    const { waiting, elsewhere } = await this.#active.withoutLane(
       api,
       jobs.filter((job) => !named.has(job)),
     );
+    // A lane that this service has no more is taken over like any other, only to be left: its queue is not there.
+    for (const held of elsewhere) {
+      if (held.lane >= this.#options.lanes) await this.#adopt(api, held.lane, held, signal);
+    }
     await this.#grant(api, waiting, signal);
     return jobs.length > 0;
+  }
+
+  async #adopt(api: string, lane: number, held: HeldLane | undefined, signal: AbortSignal): Promise<void> {
+    const place = queueLane(api, lane);
+    const anew = this.#options.alone && !this.#adopted.has(place);
+    const looked = held === undefined || (await this.#apart(place, () => this.#takeOver(api, held, anew, signal)));
+    if (looked !== undefined) this.#adopted.add(place);
   }
 
   /** One API's or job's trouble (a record of another format, say) keeps no other one from its driver. */

@@ -14,13 +14,13 @@ describe("a job that ends while it waits for a lane", () => {
     const keys = jobKeys(JOB.api, JOB.job);
     await bench.world.memory.put(keys.spec, encodeStored(JOB));
     await bench.world.memory.put(keys.splitEnd, encodeStored({ format: 1, complete: false, splits: 0, batches: 0, items: 0 })); // prettier-ignore
-    const before = await active.waiting(JOB.api, [JOB.job]);
+    const before = await active.withoutLane(JOB.api, [JOB.job]);
     await bench.world.memory.put(keys.stop, Buffer.from("{}"));
 
-    const after = [await active.waiting(JOB.api, [JOB.job]), await active.waiting(JOB.api, [JOB.job])];
+    const after = [await active.withoutLane(JOB.api, [JOB.job]), await active.withoutLane(JOB.api, [JOB.job])];
 
-    expect(before).toHaveLength(1);
-    expect(after).toEqual([[], []]);
+    expect(before.waiting).toHaveLength(1);
+    expect(after).toEqual(Array(2).fill({ waiting: [], elsewhere: [] }));
     expect((await bench.state()).state).toBe("stopped");
     expect(said).toEqual([`${JOB.job}: job ended: stopped`]);
   });
