@@ -15,16 +15,19 @@ const EXAMPLE = "s3://bucket/prefix/";
 /**
  * Locations as `s3://` URIs name them, without those that another one covers. What is wrong goes to `faults` under
  * `<propertyPath>[n]`, and that URI is left out.
+ *
+ * @param first n of the first URI; default 0
  */
 export function datasetLocations(
   propertyPath: string,
   uris: readonly string[],
   faults: Faults,
+  first = 0,
 ): readonly DatasetLocation[] {
   const locations: DatasetLocation[] = [];
   for (const [at, uri] of uris.entries()) {
     const found = datasetLocation(uri);
-    if (typeof found === "string") faults.add(`${propertyPath}[${String(at)}]`, found);
+    if (typeof found === "string") faults.add(`${propertyPath}[${String(first + at)}]`, found);
     else locations.push(found);
   }
   return uncovered(locations);

@@ -2,20 +2,24 @@
  * Rights on AWS, one function a thing that a pod does. Each answers statements of an IAM policy, for `BatchApi`'s `permissions` and
  * for `PodRole`:
  *
- *     permissions: [...consumeBatches([queue.arn]), ...useKeys([key.arn], "reading")]
+ *     permissions: [...readDataset(["s3://acme-models/"]), ...useKeys([key.arn], "reading")]
  *
  * What service, workers and builders of an API are given together stands in `api-rights.ts`.
  */
-import type * as aws from "@pulumi/aws";
+import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { apiKeys, jobKeys } from "../services/protocol/keys.ts";
-import type { DatasetLocation } from "./dataset-locations.ts";
+import { datasetLocations, type DatasetLocation } from "./dataset-locations.ts";
+import { Faults } from "./faults.ts";
 
 /** A statement of an IAM policy, with AWS's own field names. */
 export type Statement = aws.iam.PolicyStatement;
 type Arn = pulumi.Input<string>;
 /** Of some of a kind; a `WorkQueue` tells its own all together. */
 type Arns = readonly Arn[] | pulumi.Output<string[]>;
+
+/** Parts of buckets: as `s3://bucket/prefix/`, or parsed already. */
+type Locations = readonly (string | DatasetLocation)[];
 
 /** One API's part of a store. */
 export interface ApiObjects {
@@ -78,32 +82,28 @@ export function buildEnvironments({ bucketArn, api }: ApiObjects): readonly Stat
   return [...allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [objects]), ...list(bucketArn, [prefix])];
 }
 
-/** Reads the objects of a dataset. */
-export function readDataset(
-  locations: readonly DatasetLocation[],
-  partition: pulumi.Input<string>,
-): readonly Statement[] {
-  return allow(["s3:GetObject"], objectsOf(locations, partition));
+/**
+ * Reads the objects of datasets, in any bucket of the partition.
+ *
+ * @throws {pulumi.InputPropertyError} when a URI names no part of a bucket
+ */
+export function readDataset(locations: Locations, partition = ownPartition()): readonly Statement[] {
+  return allow(["s3:GetObject"], objectsOf(located("readDataset", locations), partition));
 }
 
-/** Lists the objects of a dataset, and sees that one is gone. */
-export function listDataset(
-  locations: readonly DatasetLocation[],
-  partition: pulumi.Input<string>,
-): readonly Statement[] {
-  const buckets = [...new Set(locations.map(({ bucket }) => bucket))];
+/** Lists the objects of datasets, and sees that one is gone. Throws as `readDataset`. */
+export function listDataset(locations: Locations, partition = ownPartition()): readonly Statement[] {
+  const parts = located("listDataset", locations);
+  const buckets = [...new Set(parts.map(({ bucket }) => bucket))];
   return buckets.flatMap((bucket) => {
-    const prefixes = locations.filter((one) => one.bucket === bucket).map(({ prefix }) => `${prefix}*`);
+    const prefixes = parts.filter((one) => one.bucket === bucket).map(({ prefix }) => `${prefix}*`);
     return list(bucketArn(bucket, partition), prefixes.includes("*") ? [] : prefixes);
   });
 }
 
-/** Writes objects, in parts where a client does so; reads, lists and removes none. */
-export function writeDataset(
-  locations: readonly DatasetLocation[],
-  partition: pulumi.Input<string>,
-): readonly Statement[] {
-  return allow(["s3:PutObject", "s3:AbortMultipartUpload"], objectsOf(locations, partition));
+/** Writes objects, in parts where a client does so; reads, lists and removes none. Throws as `readDataset`. */
+export function writeDataset(locations: Locations, partition = ownPartition()): readonly Statement[] {
+  return allow(["s3:PutObject", "s3:AbortMultipartUpload"], objectsOf(located("writeDataset", locations), partition));
 }
 
 /** Writes lines into streams of a log group, and makes these. */
@@ -144,6 +144,19 @@ function allow(
 function list(bucket: Arn, prefixes: readonly string[]): readonly Statement[] {
   if (prefixes.length === 0) return allow(["s3:ListBucket"], [bucket]);
   return allow(["s3:ListBucket"], [bucket], { StringLike: { "s3:prefix": [...prefixes] } });
+}
+
+function ownPartition(): pulumi.Input<string> {
+  return aws.getPartitionOutput().partition;
+}
+
+function located(what: string, locations: Locations): readonly DatasetLocation[] {
+  const faults = new Faults(what);
+  const parsed = locations.flatMap((one, at) => {
+    return typeof one === "string" ? datasetLocations("locations", [one], faults, at) : [one];
+  });
+  faults.throwIfAny();
+  return parsed;
 }
 
 function objectsOf(locations: readonly DatasetLocation[], partition: pulumi.Input<string>): readonly Arn[] {
