@@ -65,7 +65,12 @@ export async function connectBy(
     const toPods = new PodSwitch({ api, pods, forwarder, clock: cli.clock, fault, say, ended });
     const door = await openLocalDoor(options.port, (socket) => void toPods.join(socket));
     try {
-      return await hold(cli, access, { ...wanted, address: door.address, ended, options });
+      const held = { ...wanted, address: door.address, ended, options };
+      const next = await nextStep(cli, held).catch((error: unknown) => {
+        throw toPods.trouble ?? error;
+      });
+      toPods.tells();
+      return await hold(cli, access, held, next);
     } finally {
       await door.close();
     }
@@ -100,9 +105,8 @@ interface Held extends Wanted {
 }
 
 /** Keeps the context while it lasts. */
-async function hold(cli: Cli, access: ClusterAccess, held: Held): Promise<number> {
+async function hold(cli: Cli, access: ClusterAccess, held: Held, next: string): Promise<number> {
   const { api, namespace, name, address, ended, options } = held;
-  const next = await nextStep(cli, held);
   const process = identify(cli.pid);
   if (process === undefined) throw new Error(`process ${String(cli.pid)} does not know itself`);
   const command = commandLine(held);

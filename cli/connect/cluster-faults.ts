@@ -4,7 +4,7 @@ import { CLI_EXIT } from "../../services/protocol/exit-codes.ts";
 import { CliError } from "../cli-error.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 
-const RIGHTS = "get, list and watch on pods, get and create on pods/portforward";
+const RIGHTS = "list and watch of pods, and get and create of pods/portforward,";
 
 /** The API server said no, or nothing. */
 export function clusterFault(access: ClusterAccess, namespace: string, error: unknown): CliError {
@@ -12,7 +12,7 @@ export function clusterFault(access: ClusterAccess, namespace: string, error: un
   const status = statusOf(answer);
   if (status === 401) return unreachable(error, notKnown(access));
   if (status === 403) {
-    const words = `the cluster lets "${access.user}" not look at the pods of namespace ${namespace} (${wordsOf(answer)})`;
+    const words = `"${access.user}" may not list the pods of namespace ${namespace} (${wordsOf(answer)})`;
     const fix = `check the name, or have ${RIGHTS} granted there`;
     return new CliError(`${words}; ${fix}`, CLI_EXIT.failed, error);
   }
@@ -26,7 +26,7 @@ export function clusterFault(access: ClusterAccess, namespace: string, error: un
 /** The API server refused a port-forward to a pod. `status`: of its answer. */
 export function forwardFault(access: ClusterAccess, namespace: string, status: number): CliError {
   if (status === 401) return unreachable(undefined, notKnown(access));
-  const words = `the cluster lets "${access.user}" not forward a port to pods of namespace ${namespace}`;
+  const words = `"${access.user}" may not forward a port to pods of namespace ${namespace}`;
   return new CliError(`${words}; have ${RIGHTS} granted there`, CLI_EXIT.failed);
 }
 

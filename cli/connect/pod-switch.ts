@@ -9,12 +9,12 @@ import type { ReadyPod, ServicePods } from "./service-pods.ts";
 
 export interface PodSwitchOptions {
   readonly api: string;
-  readonly pods: Pick<ServicePods, "ready" | "change" | "whyNoneReady">;
+  readonly pods: Pick<ServicePods, "ready" | "whyNoneReady">;
   readonly forwarder: PodForwarder;
   readonly clock: Clock;
   /** What the cluster's refusal (an HTTP status) of a port-forward, or its silence, means. */
   readonly fault: (error: unknown) => CliError;
-  /** Told of what changes: which pod is asked, and what is wrong. */
+  /** Told of what changes: which pod is asked, and what is wrong. Not before `tells()`. */
   readonly say: (sentence: string) => void;
   /** Nothing is waited for any more. */
   readonly ended: AbortSignal;
@@ -22,33 +22,47 @@ export interface PodSwitchOptions {
 
 /** A rolling update has a ready pod at any time; a pod that crashed is back or replaced in less. */
 const WAIT_MS_MAX = 15_000;
-const AGAIN_MS = 1_000;
+const AGAIN_MS = 250;
 
 export class PodSwitch {
   readonly #options: PodSwitchOptions;
   #asked: ReadyPod | undefined;
-  #trouble: string | undefined;
+  #trouble: CliError | undefined;
+  #tells = false;
 
   constructor(options: PodSwitchOptions) {
     this.#options = options;
   }
 
-  /** The pod that the last connection went to. */
-  get pod(): string | undefined {
-    return this.#asked?.name;
+  /** Why the last connection went wrong, if it did. */
+  get trouble(): CliError | undefined {
+    return this.#trouble;
+  }
+
+  /** From now on what happens is told. */
+  tells(): void {
+    this.#tells = true;
   }
 
   /** Never rejects: a connection that cannot be joined is answered why. */
   async join(socket: Socket): Promise<void> {
     try {
       await this.#join(socket);
-      this.#trouble = undefined;
     } catch (error) {
-      const { message } = error instanceof CliError ? error : this.#options.fault(error);
-      if (message !== this.#trouble) this.#options.say(message);
-      this.#trouble = message;
-      refuse(socket, message);
+      const trouble = error instanceof CliError ? error : this.#options.fault(error);
+      this.#wentWrong(trouble);
+      refuse(socket, trouble.message);
     }
+  }
+
+  /** The same is told once. */
+  #wentWrong(trouble: CliError): void {
+    if (trouble.message !== this.#trouble?.message) this.#tell(trouble.message);
+    this.#trouble = trouble;
+  }
+
+  #tell(sentence: string): void {
+    if (this.#tells) this.#options.say(sentence);
   }
 
   async #join(socket: Socket): Promise<void> {
@@ -66,16 +80,16 @@ export class PodSwitch {
         }
       }
       if (ended.aborted || clock.monotonicMs() > untilMs) throw await this.#nobody(ready, refused);
-      await pods.change(AGAIN_MS, ended);
+      await clock.sleep(AGAIN_MS, ended).catch(() => undefined); // ended: told so above
     }
   }
 
   async #open(pod: ReadyPod, socket: Socket): Promise<void> {
-    const { forwarder, say } = this.#options;
-    await forwarder.open(pod.name, socket, (words) => {
-      say(`pod ${pod.name} broke a connection: ${words}`);
+    await this.#options.forwarder.open(pod.name, socket, (words) => {
+      this.#wentWrong(new CliError(`pod ${pod.name} broke a connection: ${words}`, CLI_EXIT.unreachable));
     });
-    if (this.#asked !== undefined && this.#asked.uid !== pod.uid) say(`moved to pod ${pod.name}`);
+    this.#trouble = undefined;
+    if (this.#asked !== undefined && this.#asked.uid !== pod.uid) this.#tell(`moved to pod ${pod.name}`);
     this.#asked = pod;
   }
 

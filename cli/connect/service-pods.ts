@@ -23,15 +23,11 @@ export interface ReadyPod {
 export class ServicePods {
   readonly #options: ServicePodsOptions;
   readonly #mirror: ObjectMirror<V1Pod>;
-  readonly #waiting = new Set<() => void>();
 
   constructor(options: ServicePodsOptions) {
     this.#options = options;
     const { kubeConfig, core, namespace, api, cli } = options;
     const labelSelector = selectorOf(serviceLabels(api));
-    const changed = () => {
-      for (const wake of this.#waiting) wake();
-    };
     this.#mirror = new ObjectMirror<V1Pod>({
       resource: "pods",
       clock: cli.clock,
@@ -44,8 +40,6 @@ export class ServicePods {
         const query = { labelSelector, resourceVersion, allowWatchBookmarks: true };
         return new Watch(kubeConfig).watch(`/api/v1/namespaces/${namespace}/pods`, query, listener, done);
       },
-      onSeen: changed,
-      onGone: changed,
     });
   }
 
@@ -62,22 +56,6 @@ export class ServicePods {
     return pods
       .sort((a, b) => createdMs(b.metadata) - createdMs(a.metadata))
       .map(({ metadata }) => ({ name: metadata?.name ?? "", uid: metadata?.uid ?? "" }));
-  }
-
-  /** Resolves when something may have changed, at the latest after so long. */
-  async change(milliseconds: number, signal: AbortSignal): Promise<void> {
-    const over = new AbortController();
-    const wake = () => {
-      over.abort();
-    };
-    this.#waiting.add(wake);
-    try {
-      await this.#options.cli.clock.sleep(milliseconds, AbortSignal.any([signal, over.signal]));
-    } catch (error) {
-      if (!over.signal.aborted && !signal.aborted) throw error;
-    } finally {
-      this.#waiting.delete(wake);
-    }
   }
 
   /** Why none is ready, in words with the fix. */
