@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { CpuNodeGroup } from "../../components/cpu-node-group.ts";
 import { GpuNodeGroup } from "../../components/gpu-node-group.ts";
 import type { WorkerNodeGroup } from "../../components/worker-node-group.ts";
-import { aCluster } from "./support/a-cluster.ts";
+import { aCluster as aClusterOf, EXISTING } from "./support/a-cluster.ts";
 import { render, type RenderedStack, UNKNOWN } from "./support/render.ts";
 
 const NODE_GROUP = "aws:eks/nodeGroup:NodeGroup";
@@ -20,6 +20,9 @@ function hintsOf(stack: RenderedStack, group: string): Readonly<Record<string, u
   return Object.fromEntries(tags.map(({ key, value }) => [key, value]));
 }
 
+/** One that is there already: little is rendered beside the groups. */
+const aCluster = () => aClusterOf({ existing: EXISTING, kubernetesVersion: "1.35" });
+
 const gpus = { instanceTypes: ["g6.xlarge"], nodesMax: 8 } as const;
 const cpus = { instanceTypes: ["m7i.xlarge"], nodesMax: 4 } as const;
 
@@ -31,9 +34,8 @@ describe("GpuNodeGroup", () => {
 
     const { inputs, ignoreChanges } = stack.one(NODE_GROUP, "gpus-nodes");
     expect(inputs).toEqual({
-      ...{ clusterName: "millrace-test-batch", version: "1.35" },
-      nodeRoleArn: "arn:aws:iam::123456789012:role/batch-node-role-1234567",
-      subnetIds: ["subnet-batch-private-0", "subnet-batch-private-1", "subnet-batch-private-2"],
+      ...{ clusterName: "acme", version: "1.35", nodeRoleArn: EXISTING.nodeRoleArn },
+      subnetIds: ["subnet-a", "subnet-b"],
       ...{ amiType: "BOTTLEROCKET_x86_64_NVIDIA", instanceTypes: ["g6.xlarge"], capacityType: "ON_DEMAND" },
       scalingConfig: { minSize: 0, desiredSize: 0, maxSize: 8 },
       labels: { "millrace/node-group": "gpus", "k8s.amazonaws.com/accelerator": "nvidia-l4" },
@@ -109,7 +111,7 @@ describe("GpuNodeGroup", () => {
         { deviceName: "/dev/xvdb", ebs: { ...disk, volumeSize: 200 } },
       ],
       metadataOptions: { httpEndpoint: "enabled", httpTokens: "required", httpPutResponseHopLimit: 1 },
-      vpcSecurityGroupIds: ["sg-cluster"],
+      vpcSecurityGroupIds: ["sg-acme"],
       updateDefaultVersion: true,
     });
     const tags = { Name: "gpus-nodes", "millrace:component": "GpuNodeGroup", "millrace:name": "gpus", team: "vision" };
@@ -235,8 +237,8 @@ describe("a group of worker nodes", () => {
     expect(hints[`${HINTS}/resources/ephemeral-storage`]).toBe(`${String(group?.ephemeralStorageGiB)}Gi`);
   });
 
-  it("is previewed with as many resources as it will have", async () => {
-    const program = () => new GpuNodeGroup("gpus", { cluster: aCluster(), ...gpus });
+  it("is previewed with as many resources as it will have, in a cluster that is not there yet", async () => {
+    const program = () => new GpuNodeGroup("gpus", { cluster: aClusterOf(), ...gpus });
 
     const [known, stack] = [await render(program), await render(program, { preview: true })];
 
@@ -250,14 +252,16 @@ describe("a group of worker nodes", () => {
   });
 
   it("is a component of its own: groups of two clusters in one program share nothing", async () => {
+    const existing = { ...EXISTING, clusterName: "other" };
+
     const stack = await render(() => {
-      new GpuNodeGroup("one", { cluster: aCluster({}, "here"), ...gpus });
-      new GpuNodeGroup("two", { cluster: aCluster({}, "there"), ...gpus });
+      new GpuNodeGroup("one", { cluster: aCluster(), ...gpus });
+      new GpuNodeGroup("two", { cluster: aClusterOf({ existing, kubernetesVersion: "1.34" }, "other"), ...gpus });
     });
 
     const [one, two] = ["one", "two"].map((name) => stack.under(stack.one("millrace:index:GpuNodeGroup", name)));
     expect(one?.map(({ name }) => name.slice(3))).toEqual(two?.map(({ name }) => name.slice(3)));
-    expect(stack.one(NODE_GROUP, "one-nodes").inputs.clusterName).toBe("millrace-test-here");
-    expect(stack.one(NODE_GROUP, "two-nodes").inputs.clusterName).toBe("millrace-test-there");
+    expect(stack.one(NODE_GROUP, "one-nodes").inputs).toMatchObject({ clusterName: "acme", version: "1.35" });
+    expect(stack.one(NODE_GROUP, "two-nodes").inputs).toMatchObject({ clusterName: "other", version: "1.34" });
   });
 });
