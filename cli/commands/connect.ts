@@ -49,7 +49,7 @@ export async function connectBy(
   const ended = cli.interrupts.take();
   const pods = new ServicePods({ api, namespace, kubeConfig: access.kubeConfig, core, cli });
   const fault = (error: unknown) =>
-    error instanceof ForwardRefused && [401, 403].includes(error.status)
+    error instanceof ForwardRefused
       ? forwardFault(access, namespace, error.status)
       : clusterFault(access, namespace, error);
   const say = (sentence: string) => {

@@ -26,8 +26,13 @@ export function clusterFault(access: ClusterAccess, namespace: string, error: un
 /** The API server refused a port-forward to a pod. `status`: of its answer. */
 export function forwardFault(access: ClusterAccess, namespace: string, status: number): CliError {
   if (status === 401) return unreachable(undefined, notKnown(access));
-  const words = `"${access.user}" may not forward a port to pods of namespace ${namespace}`;
-  return new CliError(`${words}; have ${RIGHTS} granted there`, CLI_EXIT.failed);
+  if (status === 403) {
+    const words = `"${access.user}" may not forward a port to pods of namespace ${namespace}`;
+    return new CliError(`${words}; have ${RIGHTS} granted there`, CLI_EXIT.failed);
+  }
+  const words = `the cluster of context "${access.context}" forwards no port to pods of namespace ${namespace}`;
+  const fix = "the pod's node may not answer: `kubectl get nodes` tells, and another try may reach another pod";
+  return unreachable(undefined, `${words} (HTTP ${String(status)}); ${fix}`);
 }
 
 function notKnown({ user, context, plugin }: ClusterAccess): string {

@@ -12,10 +12,10 @@ export interface PodForwarder {
   open(pod: string, socket: Socket, onBroken: (words: string) => void): Promise<void>;
 }
 
-/** The API server answered, and did not agree. */
+/** The API server did not agree, or not in time. */
 export class ForwardRefused extends Error {
   override readonly name = "ForwardRefused";
-  /** Of HTTP. */
+  /** Of HTTP; 504 for no answer in time. */
   readonly status: number;
 
   constructor(status: number) {
@@ -37,6 +37,7 @@ interface Tunnel {
 }
 
 const OPEN_MS_MAX = 10_000;
+const GATEWAY_TIMEOUT = 504;
 /** Two silent ones in a row end a tunnel; load balancers drop connections that are silent for some minutes. */
 const PING_MS = 20_000;
 /** Bytes on their way to the pod above which the socket waits. */
@@ -81,6 +82,7 @@ export function podForwarder({ kubeConfig, namespace, port, clock }: ForwarderOp
       socket.once("close", () => {
         tunnel.close();
       });
+      if (socket.destroyed) tunnel.close(); // meanwhile
       tunnel.on("close", (code) => {
         const words = Buffer.concat(said).toString().trim();
         if (words !== "") onBroken(words);
@@ -123,7 +125,7 @@ async function inTime(opening: Promise<unknown>, clock: Clock): Promise<unknown>
       },
       () => undefined, // too late as well
     );
-    throw new Error("no answer in time");
+    throw new ForwardRefused(GATEWAY_TIMEOUT);
   });
   try {
     return await Promise.race([opening, late]);

@@ -79,6 +79,7 @@ export class PodSwitch {
           refused = error;
         }
       }
+      if (socket.destroyed) return; // nobody waits any more
       if (ended.aborted || clock.monotonicMs() > untilMs) throw await this.#nobody(ready, refused);
       await clock.sleep(AGAIN_MS, ended).catch(() => undefined); // ended: told so above
     }
@@ -88,8 +89,9 @@ export class PodSwitch {
     await this.#options.forwarder.open(pod.name, socket, (words) => {
       this.#wentWrong(new CliError(`pod ${pod.name} broke a connection: ${words}`, CLI_EXIT.unreachable));
     });
-    this.#trouble = undefined;
     if (this.#asked !== undefined && this.#asked.uid !== pod.uid) this.#tell(`moved to pod ${pod.name}`);
+    else if (this.#trouble !== undefined) this.#tell(`pod ${pod.name} answers again`);
+    this.#trouble = undefined;
     this.#asked = pod;
   }
 

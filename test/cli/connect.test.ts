@@ -7,8 +7,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connectBy, type ConnectOptions } from "../../cli/commands/connect.ts";
 import { ForwardRefused, podForwarder, type PodForwarder } from "../../cli/connect/pod-forwarder.ts";
 import { realClock } from "../../services/backends/clock.real.ts";
+import type { Cli } from "../../cli/cli.ts";
 import { aSink, CliUser } from "../support/a-cli.ts";
 import { FakeKubernetes, kubeConfigOf } from "../support/fake-kubernetes.ts";
+import { HurriedClock } from "../support/hurried-clock.ts";
 
 const NAMESPACE = "batch-photos";
 const A = { name: "a", namespace: NAMESPACE, api: "photos" };
@@ -72,7 +74,7 @@ interface Connected {
 }
 
 /** Once it has said its address. */
-async function connected(options: Partial<ConnectOptions> = {}): Promise<Connected> {
+async function connected(options: Partial<ConnectOptions> = {}, parts: Partial<Cli> = {}): Promise<Connected> {
   const asked = new AbortController();
   const out = aSink();
   const err = aSink();
@@ -87,6 +89,7 @@ async function connected(options: Partial<ConnectOptions> = {}): Promise<Connect
     },
     err: err.sink,
     interrupts: { take: () => asked.signal },
+    ...parts,
   });
   const running = connectBy(toDoors, cli, "photos", { port: 0, kubeconfig, ...options });
   const end = () => {
@@ -160,6 +163,25 @@ describe("millrace connect", () => {
     await openDoor("a");
 
     expect(await who(await connected())).toBe("a");
+  });
+
+  it("tells once that no pod can be reached, and when one answers again", async () => {
+    kubernetes.put(A);
+    await openDoor("a");
+    const connection = await connected({}, { clock: new HurriedClock() });
+    const door = doors.get("a");
+    doors.delete("a");
+
+    const refused = [await fetch(`${connection.address}/who`), await fetch(`${connection.address}/who`)];
+
+    expect(refused.map(({ status }) => status)).toEqual([503, 503]);
+    const words =
+      'the cluster of context "dev" forwards no port to pods of namespace batch-photos (HTTP 404); ' +
+      "the pod's node may not answer: `kubectl get nodes` tells, and another try may reach another pod";
+    expect(await refused[0]?.json()).toMatchObject({ code: "backend_unwell", detail: words });
+    if (door !== undefined) doors.set("a", door);
+    expect(await who(connection)).toBe("a");
+    expect(connection.err()).toBe(`${words}\npod a answers again\n`);
   });
 
   it("waits for a pod to be ready", async () => {
@@ -288,6 +310,7 @@ describe("millrace connect, refused", () => {
   it.each([
     ["pods", 403, 1, '"dev-user" may not list the pods of namespace batch-photos (pods is forbidden'],
     ["pods", 401, 6, 'does not know the credentials of "dev-user"'],
+    ["portforward", 401, 6, 'does not know the credentials of "dev-user"'],
     ["portforward", 403, 1, "may not forward a port to pods of namespace batch-photos; have list and watch of pods"],
   ])("says which right is missing: %s, %i", async (what, status, code, words) => {
     kubernetes.put(A);
