@@ -1,0 +1,75 @@
+/** The package as npm packs it, installed into an empty project, as somebody has it who has no clone of this repository. */
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+
+const REPOSITORY = join(import.meta.dirname, "..", "..", "..");
+const OUTPUT_BYTES_MAX = 64 << 20;
+
+export interface InstalledPackage {
+  /** Of the project that it is installed in. */
+  readonly project: string;
+  /** Of the package itself. */
+  readonly root: string;
+  /** Runs a program in the project, as its owner's shell would: none of this repository's tools is on PATH. */
+  run(file: string, args: readonly string[]): Promise<Ran>;
+  /** Puts what a Pulumi program needs beside it: this repository's own copies, so that there is one of each. */
+  linkPulumi(): Promise<void>;
+  remove(): Promise<void>;
+}
+
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** @throws {Error} with npm's words, when it cannot pack or install */
+export async function installPackage(): Promise<InstalledPackage> {
+  const folder = await mkdtemp(join(tmpdir(), "millrace-package-"));
+  const project = join(folder, "project");
+  const remove = () => rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  try {
+    await mkdir(project);
+    await must(REPOSITORY, "npm", ["pack", "--silent", "--pack-destination", folder]);
+    const tarball = (await readdir(folder)).find((name) => name.endsWith(".tgz")) ?? "";
+    await writeFile(join(project, "package.json"), '{ "private": true, "type": "module" }\n');
+    const quiet = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
+    await must(project, "npm", ["install", "--omit=dev", ...quiet, join(folder, tarball)]);
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  return {
+    project,
+    root: join(project, "node_modules", "millrace"),
+    run: (file, args) => runIn(project, file, args),
+    linkPulumi: () => symlink(join(REPOSITORY, "node_modules", "@pulumi"), join(project, "node_modules", "@pulumi")),
+    remove,
+  };
+}
+
+async function must(folder: string, file: string, args: readonly string[]): Promise<void> {
+  const { code, stdout, stderr } = await runIn(folder, file, args);
+  if (code !== 0) throw new Error(`${[file, ...args].join(" ")} failed:\n${stdout}${stderr}`);
+}
+
+function runIn(folder: string, file: string, args: readonly string[]): Promise<Ran> {
+  const options = { cwd: folder, env: ownersEnvironment(), maxBuffer: OUTPUT_BYTES_MAX };
+  return new Promise((resolve, reject) => {
+    execFile(file, [...args], options, (error, stdout, stderr) => {
+      if (error !== null && typeof error.code !== "number") reject(new Error(`${file}: ${error.message}`));
+      else resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
+  });
+}
+
+/** Without what `npm run` tells the scripts of this repository, and without its Node. */
+function ownersEnvironment(): NodeJS.ProcessEnv {
+  const path = (process.env["PATH"] ?? "").split(delimiter).filter((each) => !each.includes("node_modules"));
+  const environment = Object.entries(process.env).filter(
+    ([name]) => !/^(npm_|INIT_CWD|MILLRACE_|NODE_OPTIONS|NODE_ENV)/.test(name),
+  );
+  return { ...Object.fromEntries(environment), PATH: path.join(delimiter) };
+}
