@@ -38,7 +38,10 @@ export interface BatchApiArgs {
   readonly workersMax?: number;
   /** Jobs that run at the same time, 1 to 100; others wait their turn. Default 4. It may be lowered: their jobs move to other lanes. */
   readonly concurrentJobsMax?: number;
-  /** ARNs of queues that submissions may have their failed batches sent to. Default: none. */
+  /**
+   * ARNs of queues that the service may send failed batches to. Default: none. A submission's `sqs_dead_letter_queue` is recorded
+   * and not yet sent to; its job says so in its warnings.
+   */
   readonly deadLetterQueues?: readonly Input<string>[];
   /** Told when a message went astray (ARNs of SNS topics). Default: nobody. */
   readonly alarmActions?: readonly Input<string>[];
@@ -55,8 +58,6 @@ export interface BatchApiArgs {
   readonly replicas?: number;
   /** Of a pinned project: what this stack changes in its spec, field by field. */
   readonly overrides?: SpecOverrides;
-  /** Further APIs that this one's rights and lanes may host (the predecessor's `create_api`): how many at most. Default: none. */
-  readonly createApis?: { readonly namesMax: number };
   /** How long logs are kept, days: one of `LOG_RETENTION_DAYS`; default 30. */
   readonly logRetentionDays?: number;
   readonly tags?: Tags;

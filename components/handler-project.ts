@@ -48,6 +48,7 @@ export class HandlerProject extends pulumi.ComponentResource {
     const faults = new Faults(`HandlerProject "${name}"`);
     const project = checkedProject(args.path, args.api, "path", faults);
     faults.throwIfAny();
+    if (project === undefined) throw new Error("checked"); // faults were thrown
     super("millrace:index:HandlerProject", name, {}, opts);
     const { files, spec } = { ...project, spec: args.specOf?.(project.spec) ?? project.spec };
     const archive = packFiles(files).then(kept);
@@ -87,9 +88,7 @@ export class HandlerProject extends pulumi.ComponentResource {
   ): pulumi.Output<PinnedObjects> {
     return pulumi
       .all([archive, podTemplate])
-      .apply(([{ sha256 }, template]) =>
-        pinnedObjects({ spec, files, project: sha256, podTemplate: template as PodTemplate }),
-      );
+      .apply(([{ sha256 }, template]) => pinnedObjects({ spec, files, project: sha256, podTemplate: template }));
   }
 }
 

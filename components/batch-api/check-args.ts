@@ -29,10 +29,9 @@ export interface CheckedApi {
 const ARGUMENTS = [
   ...["cluster", "code", "runsOn", "reads", "writes", "datasetKeyArns", "permissions", "env", "secrets", "compute"],
   ...["workersMax", "concurrentJobsMax", "deadLetterQueues", "alarmActions", "auth", "ingress", "image", "replicas"],
-  ...["overrides", "createApis", "logRetentionDays", "tags"],
+  ...["overrides", "logRetentionDays", "tags"],
 ];
 const REPLICAS_MAX = 10;
-const HOSTED_APIS_MAX = 100;
 
 /** Throws `InputPropertyError` or `InputPropertiesError`. */
 export function checkBatchApiArgs(api: string, args: BatchApiArgs): CheckedApi {
@@ -44,7 +43,7 @@ export function checkBatchApiArgs(api: string, args: BatchApiArgs): CheckedApi {
   checkDoors(args, faults);
   checkImages(args, faults);
   const project = args.code.kind === "project" ? checkedProject(args.code.path, api, "code.path", faults) : undefined;
-  if (project === undefined && args.overrides !== undefined) {
+  if (args.code.kind === "deployed" && args.overrides !== undefined) {
     faults.add("overrides", "is for a pinned project; deployed code has its spec alone: leave it out");
   }
   const reads = datasetLocations("reads", args.reads ?? [], faults);
@@ -83,7 +82,6 @@ function checkSizes(args: BatchApiArgs, faults: Faults): void {
   faults.integer("workersMax", args.workersMax, { min: 1, max: LIMITS.workersMax });
   faults.integer("concurrentJobsMax", args.concurrentJobsMax, { min: 1, max: LANES_MAX });
   faults.integer("replicas", args.replicas, { min: 1, max: REPLICAS_MAX });
-  faults.integer("createApis.namesMax", args.createApis?.namesMax, { min: 1, max: HOSTED_APIS_MAX });
   const { overrides = {}, logRetentionDays } = args;
   faults.onlyKnown("overrides", overrides, [
     ...["config", "env", "workers", "batchSize", "attempts", "isolate", "batchTimeoutSeconds"],

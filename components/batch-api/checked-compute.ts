@@ -25,7 +25,7 @@ export function checkedCompute(
     );
   }
   const onGpus = runsOn.length > 0 && runsOn.every(({ kind }) => kind === "gpu");
-  const asked = project?.spec.handler?.kind === "python" ? project.spec.compute : undefined;
+  const asked = project?.spec.handler.kind === "python" ? project.spec.compute : undefined;
   const gpus = compute.gpus ?? (asked === undefined || asked.gpu === 0 ? undefined : asked.gpu);
   const settled: Compute = gpus === undefined && onGpus && asked !== undefined ? { ...compute, gpus: 1 } : compute;
   const whole = {
@@ -47,7 +47,10 @@ export function checkedCompute(
         `is ${String(whole.gpus)}, more than a node of ${node} has; ask for fewer, or use larger nodes`,
       );
     }
-    const memoryMiB = whole.memory == null || !MEMORY.shape.test(whole.memory) ? 0 : bytesOf(whole.memory) / MIB;
+    const memoryMiB =
+      whole.memory === undefined || whole.memory === null || !MEMORY.shape.test(whole.memory)
+        ? 0
+        : bytesOf(whole.memory) / MIB;
     if (memoryMiB > allocatable.memoryMiB) {
       const most = `${String(allocatable.memoryMiB)}Mi`;
       faults.add(

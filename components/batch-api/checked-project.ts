@@ -12,23 +12,26 @@ export interface CheckedProject {
   readonly spec: ApiSpec;
 }
 
-const NOTHING: CheckedProject = { files: new Map(), spec: {} as ApiSpec };
-
-/** Reads a project's folder. What is wrong with it goes to `faults` under `propertyPath`; the answer is of no use then. */
-export function checkedProject(path: string, api: string, propertyPath: string, faults: Faults): CheckedProject {
+/** Reads a project's folder. What is wrong with it goes to `faults` under `propertyPath`; there is no answer then. */
+export function checkedProject(
+  path: string,
+  api: string,
+  propertyPath: string,
+  faults: Faults,
+): CheckedProject | undefined {
   let files: ProjectFiles;
   try {
     files = readProjectFolder(resolve(path));
   } catch (error) {
     if (!(error instanceof ProjectInvalid)) throw error;
     faults.add(propertyPath, `is no project: ${error.message}`);
-    return NOTHING;
+    return undefined;
   }
   const read = readProjectSpec(files, api);
   if (read.kind === "missing") {
     const fix = "add a millrace.yaml with name and handler, or name the folder that has it";
     faults.add(propertyPath, `is "${path}", which has neither millrace.yaml nor cortex.yaml; ${fix}`);
-    return NOTHING;
+    return undefined;
   }
   if (read.kind === "faults") {
     for (const { field, found, fix } of read.faults) {
@@ -37,7 +40,7 @@ export function checkedProject(path: string, api: string, propertyPath: string, 
         `is "${path}", and in its ${read.file} ${field === "" ? "" : `${field}: `}found ${found}; ${fix}`,
       );
     }
-    return NOTHING;
+    return undefined;
   }
   const { spec } = read;
   const unmade = spec.handler.kind === "python" ? dependencyFault(files, spec.handler.dependencies) : undefined;

@@ -6,6 +6,7 @@ import type {
   V1PodTemplateSpec,
   V1Probe,
   V1ResourceRequirements,
+  V1SecurityContext,
   V1Volume,
 } from "@kubernetes/client-node";
 import type { ApiSpec, ComputeSpec, ContainerHandlerSpec, ContainerSpec, ProbeSpec } from "./api-spec.ts";
@@ -59,7 +60,8 @@ function withSidecars(
   if (both !== undefined) {
     throw new PodTemplateUnfit(`pod.containers: "${both.name}" is a container of the pod template as well; rename it`);
   }
-  const sidecars = handler.containers.map((container) => sidecar(spec, handler.port, container));
+  const bounds = boundsOf(worker.securityContext);
+  const sidecars = handler.containers.map((container) => sidecar(spec, handler.port, container, bounds));
   return {
     ...pod,
     initContainers: [...before, jobFileContainer(worker), ...sidecars],
@@ -83,7 +85,22 @@ function jobFileContainer(worker: Literal<V1Container>): V1Container {
   };
 }
 
-function sidecar(spec: ApiSpec, port: number, container: ContainerSpec): V1Container {
+/** What the worker may not do its neighbours may not either: a namespace that enforces it refuses the whole pod otherwise. */
+function boundsOf(own: Literal<V1SecurityContext> | undefined): Literal<V1SecurityContext> | undefined {
+  if (own === undefined) return undefined;
+  const { allowPrivilegeEscalation, capabilities } = own; // a root that one cannot write to is for whoever built the image
+  return {
+    ...(allowPrivilegeEscalation === undefined ? {} : { allowPrivilegeEscalation }),
+    ...(capabilities === undefined ? {} : { capabilities }),
+  };
+}
+
+function sidecar(
+  spec: ApiSpec,
+  port: number,
+  container: ContainerSpec,
+  bounds: Literal<V1SecurityContext> | undefined,
+): V1Container {
   const { name, image, command, args, compute, liveness_probe: liveness } = container;
   const env: V1EnvVar[] = [
     { name: "CORTEX_PORT", value: String(port) },
@@ -102,6 +119,7 @@ function sidecar(spec: ApiSpec, port: number, container: ContainerSpec): V1Conta
     ...(command === null ? {} : { command: [...command] }),
     ...(args === null ? {} : { args: [...args] }),
     env,
+    ...(bounds === undefined ? {} : { securityContext: bounds }),
     // In the predecessor `mem` placed the pod and bounded nothing: its users' containers may need more than they say.
     resources: withCompute(undefined, compute, !spec.cortex_project),
     ...(liveness === null ? {} : { livenessProbe: probeOf(liveness) }),

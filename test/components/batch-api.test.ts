@@ -1,56 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { BatchApi } from "../../components/batch-api.ts";
-import type { BatchApiArgs } from "../../components/batch-api-args.ts";
-import type { BatchCluster } from "../../components/batch-cluster.ts";
-import { CpuNodeGroup } from "../../components/cpu-node-group.ts";
-import { GpuNodeGroup } from "../../components/gpu-node-group.ts";
-import { aCluster, EXISTING } from "./support/a-cluster.ts";
 import { aProject } from "./support/a-project.ts";
-import { render, UNKNOWN, type RenderedStack } from "./support/render.ts";
+import { adoptedCluster, anApi, IMAGES, podOf, serviceEnv } from "./support/an-api.ts";
+import { render, UNKNOWN } from "./support/render.ts";
 
 const OBJECT = "aws:s3/bucketObjectv2:BucketObjectv2";
 const DEPLOYMENT = "kubernetes:apps/v1:Deployment";
-const TEMPLATE = "kubernetes:core/v1:PodTemplate";
 const POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy";
-const DIGEST = `sha256:${"d".repeat(64)}`;
-const IMAGES = { service: `registry.example/service@${DIGEST}`, worker: `registry.example/worker@${DIGEST}` };
 const KEY = { name: "pipeline", sha256: "a".repeat(64), scopes: ["submit"] as const };
 const APIS_BY_KEY = { kind: "apiKeys", keys: [KEY] } as const;
-
-type Given = Partial<Omit<BatchApiArgs, "cluster">>;
-interface Around {
-  readonly cluster: BatchCluster;
-  readonly gpus: GpuNodeGroup;
-  readonly cpus: CpuNodeGroup;
-}
-
-/** An API "words" of a small project (or of what is given), in a cluster with a group of each kind. */
-function anApi(given: Given | ((around: Around) => Given) = {}, options: { readonly preview?: boolean } = {}) {
-  const path = aProject("words");
-  return render(() => {
-    const cluster = aCluster({
-      kubernetesVersion: "1.35",
-      existing: { ...EXISTING, systemAutoScalingGroupName: "eks-services" },
-    });
-    const gpus = new GpuNodeGroup("gpus", { cluster, instanceTypes: ["g6.xlarge"], nodesMax: 2 });
-    const cpus = new CpuNodeGroup("cpus", { cluster, instanceTypes: ["c7i.xlarge"], nodesMax: 2 });
-    const own = typeof given === "function" ? given({ cluster, gpus, cpus }) : given;
-    const api = new BatchApi("words", { cluster, code: { kind: "project", path }, image: IMAGES, ...own });
-    const { endpoint, connect, bucket, logGroup, version } = api;
-    return { endpoint, connect, bucket, logGroup, version };
-  }, options);
-}
-
-function podOf(stack: RenderedStack) {
-  return (stack.one(TEMPLATE).inputs.template as { readonly spec: Record<string, unknown> }).spec;
-}
-
-function serviceEnv(stack: RenderedStack): Readonly<Record<string, unknown>> {
-  const { spec } = stack.one(DEPLOYMENT, "words-service").inputs as {
-    spec: { template: { spec: { containers: [{ env: readonly { name: string; value: unknown }[] }] } } };
-  };
-  return Object.fromEntries(spec.template.spec.containers[0].env.map(({ name, value }) => [name, value]));
-}
 
 describe("BatchApi", () => {
   it("tells its service where everything is", async () => {
@@ -168,100 +126,6 @@ describe("BatchApi", () => {
     ]);
   });
 
-  it("runs workers on its groups alone, rather on the first", async () => {
-    const stack = await anApi(({ cpus, gpus }) => ({ runsOn: [cpus, gpus] }));
-
-    const { affinity, tolerations } = podOf(stack) as { affinity: unknown; tolerations: readonly unknown[] };
-    const inGroups = (values: readonly string[]) => ({
-      matchExpressions: [{ key: "millrace/node-group", operator: "In", values }],
-    });
-    expect(affinity).toEqual({
-      nodeAffinity: {
-        requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [inGroups(["cpus", "gpus"])] },
-        preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, preference: inGroups(["cpus"]) }],
-      },
-    });
-    expect(tolerations).toEqual(
-      expect.arrayContaining([
-        { key: "nvidia.com/gpu", operator: "Equal", value: "present", effect: "NoSchedule" },
-        { key: "millrace/workers", operator: "Equal", value: "present", effect: "NoSchedule" },
-      ]),
-    );
-  });
-
-  it("gives a pinned project a GPU on GPU nodes, unless it says otherwise", async () => {
-    const silent = await anApi(({ gpus }) => ({ runsOn: [gpus] }));
-    const none = await anApi(({ gpus }) => ({ runsOn: [gpus], compute: { gpus: 0 } }));
-
-    expect(podOf(silent)).toMatchObject({
-      containers: [{ resources: { requests: { "nvidia.com/gpu": "1" }, limits: { "nvidia.com/gpu": "1" } } }],
-    });
-    expect(podOf(none)).toMatchObject({ containers: [{ resources: {} }] });
-  });
-
-  it("bounds a worker's memory, and not its processors", async () => {
-    const stack = await anApi({ compute: { cpu: "1500m", memory: "3Gi", sharedMemory: "1Gi" } });
-
-    expect(podOf(stack)).toMatchObject({
-      containers: [
-        {
-          resources: { requests: { cpu: "1500m", memory: "3Gi" }, limits: { memory: "3Gi" } },
-          volumeMounts: [{ mountPath: "/tmp" }, { mountPath: "/dev/shm" }],
-        },
-      ],
-      volumes: [{ emptyDir: {} }, { emptyDir: { medium: "Memory", sizeLimit: "1Gi" } }],
-    });
-  });
-
-  it("keeps secrets out of the pods' description, and of the store", async () => {
-    const stack = await anApi({ env: { MODE: "fast" }, secrets: { TOKEN: "very secret" } });
-
-    const [worker] = (podOf(stack) as { containers: readonly Record<string, unknown>[] }).containers;
-    expect(worker).toMatchObject({
-      env: [{ name: "MODE", value: "fast" }],
-      envFrom: [{ secretRef: { name: "worker-environment" } }],
-    });
-    expect(stack.one("kubernetes:core/v1:Secret", "words-secrets").secrets).toEqual(["stringData"]);
-    const elsewhere = stack.resources.filter(({ name }) => name !== "words-secrets");
-    expect(JSON.stringify(elsewhere.map(({ inputs }) => inputs))).not.toContain("very secret");
-  });
-
-  it("writes code and version before the service rolls, and makes it current after", async () => {
-    const stack = await anApi();
-
-    const archive = stack.one(OBJECT, "words-project-archive");
-    const version = stack.one(OBJECT, "words-project-version");
-    const current = stack.one(OBJECT, "words-current");
-    expect(archive.inputs.key).toMatch(/^apis\/words\/projects\/[0-9a-f]{64}\.tar\.gz$/);
-    expect(version.inputs.key).toBe(`apis/words/versions/${String(stack.outputs.version)}.json`);
-    expect(current.inputs).toMatchObject({
-      key: "apis/words/current.json",
-      content: JSON.stringify({ version: stack.outputs.version, generation: 0 }),
-    });
-    for (const object of [archive, version, current]) expect(object.retainOnDelete).toBe(true);
-    expect(current.dependsOn).toEqual(
-      expect.arrayContaining([stack.one(DEPLOYMENT, "words-service").urn, archive.urn, version.urn]),
-    );
-    const stored = JSON.parse(String(version.inputs.content)) as { pod_template: { spec: unknown }; project: string };
-    expect(stored.pod_template.spec).toEqual(podOf(stack));
-    expect(archive.inputs.key).toContain(stored.project);
-  });
-
-  it("changes a project's spec for this stack", async () => {
-    const stack = await anApi({ overrides: { workers: 9, config: { mode: "fast" }, batchTimeoutSeconds: 60 } });
-
-    const stored = JSON.parse(String(stack.one(OBJECT, "words-project-version").inputs.content)) as { spec: unknown };
-    expect(stored.spec).toMatchObject({ workers: 9, config: { mode: "fast" }, batch_timeout_seconds: 60 });
-  });
-
-  it("leaves deployed code alone", async () => {
-    const stack = await anApi({ code: { kind: "deployed" } });
-
-    expect(stack.ofType(OBJECT)).toEqual([]);
-    expect(serviceEnv(stack)).toMatchObject({ MILLRACE_CODE: "deployed" });
-    expect(stack.outputs.version).toBeUndefined();
-  });
-
   it("has a balancer for the networks it names, to the system nodes, by TLS alone", async () => {
     const certificateArn = "arn:aws:acm:eu-west-1:123456789012:certificate/c";
     const ingress = { kind: "loadBalancer", scheme: "internal", certificateArn, cidrs: ["10.1.0.0/16"] } as const;
@@ -307,10 +171,7 @@ describe("BatchApi", () => {
     const [words, digits] = [aProject("words"), aProject("digits")];
 
     const stack = await render(() => {
-      const cluster = aCluster({
-        kubernetesVersion: "1.35",
-        existing: { ...EXISTING, systemAutoScalingGroupName: "eks-services" },
-      });
+      const cluster = adoptedCluster();
       new BatchApi("words", { cluster, code: { kind: "project", path: words } });
       new BatchApi("digits", { cluster, code: { kind: "project", path: digits } });
     });

@@ -6,7 +6,7 @@ import { systemNodesShape } from "../../components/cluster/system-nodes.ts";
 import type { Allocatable } from "../../components/instance-shape.ts";
 import { bytesOf } from "../../services/protocol/api-spec.values.ts";
 import type { RenderedStack } from "../components/support/render.ts";
-import { wholeStack } from "./whole-stack.ts";
+import { WHOLE_STACK_MS, wholeStack } from "./whole-stack.ts";
 
 interface Pod {
   readonly name: string;
@@ -25,7 +25,7 @@ let stack: RenderedStack;
 
 beforeAll(async () => {
   stack = await wholeStack();
-});
+}, WHOLE_STACK_MS);
 
 function podOf(deployment: string): Pod {
   const { spec } = stack.one("kubernetes:apps/v1:Deployment", deployment).inputs as {

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { readConfig } from "../../infra/config.ts";
 import { program } from "../../infra/program.ts";
 import { render } from "../components/support/render.ts";
+import { WHOLE_STACK_MS } from "./whole-stack.ts";
 
 const CIDRS = JSON.stringify(["203.0.113.7/32"]);
 const GPUS = JSON.stringify({ instanceTypes: ["g6.xlarge"], nodesMax: 2 });
@@ -17,7 +18,7 @@ function stackOf(settings: Readonly<Record<string, string>>, options: { readonly
   }, options);
 }
 
-describe("the stack in infra/", () => {
+describe("the stack in infra/", { timeout: WHOLE_STACK_MS }, () => {
   it("is a store, a cluster, CPU nodes and an API that names file types", async () => {
     const stack = await stackOf({ apiServerCidrs: CIDRS });
 

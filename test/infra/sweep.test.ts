@@ -2,13 +2,13 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { DeclaredResource, RenderedStack } from "../components/support/render.ts";
-import { wholeStack } from "./whole-stack.ts";
+import { WHOLE_STACK_MS, wholeStack } from "./whole-stack.ts";
 
 let stack: RenderedStack;
 
 beforeAll(async () => {
   stack = await wholeStack();
-});
+}, WHOLE_STACK_MS);
 
 /** AWS has no tags for these. */
 const UNTAGGED = new Set([
@@ -93,7 +93,7 @@ describe("a whole stack", () => {
 
   it("tags all that AWS has tags for with the component that it is of", () => {
     const untagged = ours("aws:").filter(
-      ({ type, inputs }) => !UNTAGGED.has(type) && !("millrace:component" in ((inputs.tags ?? {}) as object)),
+      ({ type, inputs }) => !UNTAGGED.has(type) && !Object.hasOwn(inputs.tags ?? {}, "millrace:component"),
     );
 
     expect(untagged.map(({ urn }) => urn)).toEqual([]);

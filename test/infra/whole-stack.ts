@@ -12,6 +12,9 @@ const SETTINGS = {
   "millrace:reads": JSON.stringify(["s3://acme-files/2026/"]),
 };
 
+/** Some hundred resources: seconds, and more where others use the processors. */
+export const WHOLE_STACK_MS = 60_000;
+
 export function wholeStack(): Promise<RenderedStack> {
   return render(() => {
     pulumi.runtime.setAllConfig(SETTINGS);

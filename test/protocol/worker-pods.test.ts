@@ -151,6 +151,16 @@ describe("the pods of containers", () => {
     expect(sidecar).not.toHaveProperty("startupProbe");
   });
 
+  it("bound each container as the worker is, but for a root that only its own image knows", () => {
+    const bounds = { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } };
+    const worker = { ...WORKER, securityContext: { ...bounds, readOnlyRootFilesystem: true } };
+
+    const bounded = workerPods(anApi(), aTemplate({ containers: [worker] })).spec?.initContainers?.at(-1);
+
+    expect(bounded?.securityContext).toEqual(bounds);
+    expect(sidecarOf(anApi())).not.toHaveProperty("securityContext");
+  });
+
   it("tell the job's file of its job as they tell the worker", () => {
     const name = { api: "labels", job: "e00000000000000a", lane: 2, epoch: 3, generation: 1 };
     const source = { podTemplate: workerPods(anApi(), aTemplate()), deadlineSeconds: null };
