@@ -221,17 +221,25 @@ describe("jobs that wait for a lane", () => {
 });
 
 describe("an API", () => {
-  it("that is deployed anew leaves its running job on the version that it began with", async () => {
+  it("that is deployed anew, twice, leaves jobs that run or wait on the version that they were accepted with", async () => {
     const version = (name: string) => SLOW.replace("return payload", `return ["${name}"] * len(payload)`);
     await system.deploy("moving", version("old"));
-    const job = await system.submit("moving", slowJob({ seconds: 0.2 }, { workers: 2 }, 8));
-    await system.when(job, ({ items }) => items.succeeded >= 1);
+    const running = await system.submit("moving", slowJob({ seconds: 0.5 }, { workers: 2 }, 12));
+    const waiting = await system.submit("moving", slowJob({}, {}, 1)); // there is one lane
+    await system.when(running, ({ items }) => items.succeeded >= 1);
     expect((await system.deploy("moving", version("new"))).status).toBe(200);
-    const next = await system.submit("moving", slowJob({}, {}, 1));
-    const [first, second] = await Promise.all([system.ended(job), system.ended(next)]);
+    const between = await system.submit("moving", slowJob({}, {}, 1));
+    expect((await system.deploy("moving", version("newest"))).status).toBe(200);
+    const last = await system.submit("moving", slowJob({}, {}, 1));
+    // another start of the service begins anew with workers, which find the code of their version
+    await system.service.stop();
+    await system.restart();
 
-    expect(new Set((await system.results(first)).map(({ result }) => result))).toEqual(new Set(["old"]));
-    expect((await system.results(second)).map(({ result }) => result)).toEqual(["new"]);
+    const results = [];
+    for (const job of [running, waiting, between, last]) {
+      results.push([...new Set((await system.results(await system.ended(job, 60))).map(({ result }) => result))]);
+    }
+    expect(results).toEqual([["old"], ["old"], ["new"], ["newest"]]);
   });
 
   it("that is removed ends its jobs first, and may come again", async () => {
