@@ -175,3 +175,19 @@ describe("an append over S3", () => {
     expect(anS3Store(fake).store.appendsMax).toBe(32);
   });
 });
+
+describe("what a stack wrote, without conditions or metadata", () => {
+  it("is read as whatever is asked for, anew each time, and may be swapped from what was read", async () => {
+    const { store } = anS3Store(fake);
+    fake.objects.set("current.json", Buffer.from("1"));
+    const first = await store.read("current.json");
+    fake.objects.set("current.json", Buffer.from("2"));
+    const second = await store.read("current.json");
+
+    expect([first?.bytes.toString(), second?.bytes.toString()]).toEqual(["1", "2"]);
+    expect((await store.get("current.json"))?.bytes.toString()).toBe("2");
+    expect(await store.swap("current.json", Buffer.from("3"), first?.version)).toBeUndefined();
+    expect(await store.swap("current.json", Buffer.from("3"), second?.version)).toBeDefined();
+    expect(textOf("current.json")).toBe("3");
+  });
+});
