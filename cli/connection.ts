@@ -9,7 +9,7 @@ import { CLI_EXIT } from "../services/protocol/exit-codes.ts";
 import { CliError } from "./cli-error.ts";
 import type { Cli } from "./cli.ts";
 import { Client } from "./client.ts";
-import { checkedAddress, contextNamed, isOpen, LAPTOP, readContexts, type Context, type Contexts } from "./contexts.ts";
+import { checkedAddress, contextNamed, isOpen, readContexts, type Context, type Contexts } from "./contexts.ts";
 import { paintFor } from "./paint.ts";
 import { findService } from "./service-file.ts";
 import { shownKey } from "./shown-key.ts";
@@ -108,7 +108,7 @@ function openContext(contexts: Contexts, name: string): Context {
 }
 
 function leaving(): string {
-  return `\`millrace context use ${LAPTOP}\` goes back to this machine`;
+  return "`millrace context leave` goes back to the service of this machine";
 }
 
 /** Answers the address of the root's service now. */

@@ -38,9 +38,6 @@ export interface Contexts {
   readonly contexts: readonly Context[];
 }
 
-/** The service of this machine, which is no entry of the file: what commands go to while no context is current. */
-export const LAPTOP = "laptop";
-
 const FORMAT = 1;
 const NAME = /^[a-z0-9]([-a-z0-9_.]{0,61}[a-z0-9])?$/i;
 const LOCK_MS_MAX = 5_000;
@@ -88,7 +85,7 @@ export function contextNamed({ contexts }: Contexts, name: string): Context {
   const found = contexts.find((context) => context.name === name);
   if (found !== undefined) return found;
   const names = contexts.map((context) => context.name);
-  const near = nearestWord(name, [...names, LAPTOP]);
+  const near = nearestWord(name, names);
   const known = names.length === 0 ? "none is on file" : `there are ${names.join(", ")}`;
   const fix = near === undefined ? "`millrace context add NAME --address URL` names one" : `did you mean "${near}"?`;
   throw new CliError(`there is no context "${name}" (${known}); ${fix}`, CLI_EXIT.notFound);
@@ -115,9 +112,6 @@ export function isOpen({ heldBy }: Context): boolean {
 
 /** Throws `CliError` where a context may not be named so. `field`: what the user gave it by. */
 export function checkContextName(name: string, field: string): void {
-  if (name === LAPTOP) {
-    throw new CliError(`${field}: "${LAPTOP}" stands for the service of this machine; give another name`);
-  }
   if (NAME.test(name)) return;
   throw new CliError(`${field}: found "${name}"; use letters, digits, "-", "_" and ".", at most 63`);
 }

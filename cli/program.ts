@@ -20,7 +20,7 @@ Where a command goes, the first that there is of:
   --address URL      what it is told itself; or --root DIR, a service of this machine
   MILLRACE_ADDRESS   what the shell is told
   current context    what \`millrace connect\` or \`millrace context use\` chose, until it ends or another is chosen
-  the root           the service of this machine; \`millrace context use laptop\` goes back to it
+  the root           the service of this machine; \`millrace context leave\` goes back to it
   `.trimEnd();
 
 /** Builds the program; `end` is told the exit code of the command that ran. */
@@ -128,7 +128,7 @@ function addAddressing(add: Add): void {
     .option("--name <NAME>", "name of the context that it saves (default: the API's)")
     .option("--api-key-file <FILE>", "file with the API key to show")
     .addHelpText("after", CONNECT_HELP);
-  const context = add("context [ACTION] [NAME]", "which service commands go to: list, use, add, remove", () =>
+  const context = add("context [ACTION] [NAME]", "which service commands go to: list, use, leave, add, remove", () =>
     import("./commands/context.ts").then((module) => module.context),
   );
   context

@@ -15,7 +15,7 @@ import { openLocalDoor } from "../connect/local-door.ts";
 import { ForwardRefused, podForwarder, type ForwarderOptions, type PodForwarder } from "../connect/pod-forwarder.ts";
 import { noneReady, PodSwitch } from "../connect/pod-switch.ts";
 import { ServicePods } from "../connect/service-pods.ts";
-import { changeContexts, checkContextName, isOpen, LAPTOP, withCurrent, without, type HeldBy } from "../contexts.ts";
+import { changeContexts, checkContextName, isOpen, withCurrent, without, type HeldBy } from "../contexts.ts";
 import { shownKey } from "../shown-key.ts";
 import { whenAborted } from "../when-aborted.ts";
 import { readableFile, wherein } from "./context.ts";
@@ -91,8 +91,7 @@ async function checked(cli: Cli, api: string, options: ConnectOptions): Promise<
   const wrong = apiNameFault(api, "API");
   if (wrong !== undefined) throw new CliError(faultSentence(wrong).replace(/\.$/, ""));
   const name = options.name ?? api;
-  if (options.name !== undefined || name !== LAPTOP) checkContextName(name, "--name");
-  else throw new CliError(`--name: "${LAPTOP}" stands for the service of this machine; name the context otherwise`);
+  checkContextName(name, "--name");
   const apiKeyFile =
     options.apiKeyFile === undefined ? {} : { apiKeyFile: await readableFile(cli, options.apiKeyFile) };
   return { api, namespace: options.namespace ?? namespaceOf(api), name, ...apiKeyFile };

@@ -14,7 +14,6 @@ import {
   checkedAddress,
   contextNamed,
   isOpen,
-  LAPTOP,
   readContexts,
   withCurrent,
   without,
@@ -28,7 +27,7 @@ export interface ContextOptions extends CommonOptions {
   readonly apiKeyFile?: string;
 }
 
-const ACTIONS = ["list", "use", "add", "remove"] as const;
+const ACTIONS = ["list", "use", "leave", "add", "remove"] as const;
 type Action = (typeof ACTIONS)[number];
 
 /** Lists them, or changes which there are and which is current. */
@@ -63,15 +62,15 @@ async function carryOut(
   given: string | undefined,
   options: ContextOptions,
 ): Promise<Contexts> {
-  if (action === "list") {
-    if (given !== undefined) throw new CliError(`context list: "${given}" is one too much; it lists all`);
-    return readContexts(cli);
+  if (action === "list" || action === "leave") {
+    if (given !== undefined) throw new CliError(`context ${action}: "${given}" is one too much; it takes no name`);
+    // while none is current, commands go to the service of this machine
+    return action === "list" ? readContexts(cli) : changeContexts(cli, ({ contexts }) => ({ contexts }));
   }
   if (given === undefined) throw new CliError(`context ${action}: NAME is missing; \`millrace context\` lists names`);
   const name = given;
   if (action === "add") return add(cli, name, options);
   return changeContexts(cli, (before) => {
-    if (action === "use" && name === LAPTOP) return { contexts: before.contexts };
     const { name: found } = contextNamed(before, name);
     return action === "use" ? { ...before, current: found } : without(before, found);
   });
@@ -126,9 +125,9 @@ function listing(cli: Cli, { current, contexts }: Contexts): readonly string[] {
       const held = heldBy === undefined ? "" : `${heldBy.namespace} of ${heldBy.cluster}`;
       return [mark(name === current), name, address, isOpen(one) ? held : `ended: ${heldBy?.command ?? ""}`];
     });
-  const laptop = [mark(current === undefined), LAPTOP, rootOf(cli, {}), "this machine"];
+  const here = [mark(current === undefined), "-", rootOf(cli, {}), "this machine"];
   const columns = ["", "NAME", "ADDRESS", "WHERE"].map((title) => ({ title }));
-  return tableLines(columns, [...rows, laptop], paint);
+  return tableLines(columns, [...rows, here], paint);
 }
 
 function toJson({ current, contexts }: Contexts): object {

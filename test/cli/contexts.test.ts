@@ -142,7 +142,7 @@ describe("millrace context", () => {
       ["*", "gone", "http://127.0.0.1:2", "ended: millrace connect photos --namespace batch-photos"],
       ["", "photos", "http://127.0.0.1:1", "batch-photos of dev"],
       ["", "prod", "https://batch.test"],
-      ["", "laptop", user.root, "this machine"],
+      ["", "-", user.root, "this machine"],
       [""],
     ]);
     expect(shown(await user.run(["context", "--output", "json"]))).toMatchObject({
@@ -160,7 +160,7 @@ describe("millrace context", () => {
     await user.run(["context", "add", "b", "--address", "http://b.test"]);
 
     const used = await user.run(["context", "use", "a"]);
-    const back = await user.run(["context", "use", "laptop"]);
+    const back = await user.run(["context", "leave"]);
     await user.run(["context", "use", "b"]);
     const removed = await user.run(["context", "remove", "b", "--output", "json"]);
 
@@ -181,15 +181,15 @@ describe("millrace context", () => {
     ["context use prdo", 5, 'there is no context "prdo" (there are prod); did you mean "prod"?'],
     ["context use", 2, "context use: NAME is missing"],
     ["context list prod", 2, 'context list: "prod" is one too much'],
-    ["context delete prod", 2, 'ACTION: found "delete"; give one of list, use, add, remove'],
+    ["context delete prod", 2, 'ACTION: found "delete"; give one of list, use, leave, add, remove'],
     ["context ad prod", 2, 'ACTION: found "ad"; did you mean "add"?'],
     ["context add new", 2, "context add new: --address is missing"],
     ["context add new --address batch.test", 2, '--address: found "batch.test"; give one like'],
-    ["context add laptop --address http://a", 2, 'NAME: "laptop" stands for the service of this machine'],
+    ["context leave prod", 2, 'context leave: "prod" is one too much'],
     ["context add a/b --address http://a", 2, 'NAME: found "a/b"; use letters'],
     ["context add a --address http://a --api-key-file nowhere", 2, "nowhere cannot be read (ENOENT)"],
     ["context use prod --address http://a", 2, "context use: --address and --api-key-file go with"],
-    ["connect laptop", 2, '--name: "laptop" stands for the service of this machine'],
+    ["connect photos --name a/b", 2, '--name: found "a/b"; use letters'],
   ])("refuses `%s` with the fix", async (line, code, words) => {
     await user.run(["context", "add", "prod", "--address", "https://batch.test"]);
 
@@ -215,7 +215,7 @@ describe("where a command goes", () => {
     expect(asked()).toEqual([1, 1, 1]);
     const root = await user.run(["list", "--root", user.root]);
     expect(root.err).toContain(`no service runs on ${user.root}`);
-    await user.run(["context", "use", "laptop"]);
+    await user.run(["context", "leave"]);
     expect((await user.run(["list"])).err).toContain(`no service runs on ${user.root}`);
     expect(asked()).toEqual([1, 1, 1]);
   });
@@ -261,7 +261,7 @@ describe("where a command goes", () => {
       out: "",
       err:
         'error: the connection of context "photos" has ended; start it again with ' +
-        "`millrace connect photos --namespace batch-photos`, or `millrace context use laptop` goes back to this machine\n",
+        "`millrace connect photos --namespace batch-photos`, or `millrace context leave` goes back to the service of this machine\n",
     });
   });
 
@@ -274,7 +274,7 @@ describe("where a command goes", () => {
 
     expect(asked.code).toBe(6);
     expect(asked.err).toContain(`no service answers at ${door.address} (ECONNREFUSED); context "prod" leads there`);
-    expect(asked.err).toContain("`millrace context use laptop` goes back to this machine");
+    expect(asked.err).toContain("`millrace context leave` goes back to the service of this machine");
   });
 
   it("is this machine for `run`, whatever is current", async () => {
