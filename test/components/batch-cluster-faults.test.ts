@@ -163,9 +163,11 @@ describe("BatchCluster refuses", () => {
     ],
   ];
 
-  it.each(golden)("%j", async (args, ...expected) => {
-    expect(await faultsOf(args)).toEqual(expected);
-  });
+  for (const [args, ...expected] of golden) {
+    it(JSON.stringify(args), async () => {
+      expect(await faultsOf(args)).toEqual(expected);
+    });
+  }
 
   it("a name that makes the cluster's too long", async () => {
     const name = "b".repeat(90);

@@ -82,9 +82,11 @@ describe("GpuNodeGroup refuses", () => {
     ],
   ];
 
-  it.each(golden)("%j", async (args, ...expected) => {
-    expect(await faultsOf("GpuNodeGroup", args)).toEqual(expected);
-  });
+  for (const [args, ...expected] of golden) {
+    it(JSON.stringify(args), async () => {
+      expect(await faultsOf("GpuNodeGroup", args)).toEqual(expected);
+    });
+  }
 
   it.each(["my pool", "", "-a", "a".repeat(41)])("the name %j", async (name) => {
     expect(await faultsOf("GpuNodeGroup", {}, name)).toEqual([
@@ -114,7 +116,9 @@ describe("CpuNodeGroup refuses", () => {
     ],
   ];
 
-  it.each(golden)("%j", async (args, ...expected) => {
-    expect(await faultsOf("CpuNodeGroup", args)).toEqual(expected);
-  });
+  for (const [args, ...expected] of golden) {
+    it(JSON.stringify(args), async () => {
+      expect(await faultsOf("CpuNodeGroup", args)).toEqual(expected);
+    });
+  }
 });

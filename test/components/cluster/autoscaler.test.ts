@@ -1,9 +1,16 @@
 import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import { AUTOSCALER_TAGS } from "../../../components/cluster/autoscaler.ts";
-import { aCluster } from "../support/a-cluster.ts";
+import { GpuNodeGroup } from "../../../components/gpu-node-group.ts";
+import { aCluster as aClusterOf, EXISTING } from "../support/a-cluster.ts";
 import { render, type RenderedStack } from "../support/render.ts";
 
 const DEPLOYMENT = "kubernetes:apps/v1:Deployment";
+
+/** Of a cluster that is there already: it is declared alike in one that is made, and little else is rendered. */
+function aCluster(more: { readonly kubernetesVersion?: string; readonly autoscalerImage?: string } = {}) {
+  return aClusterOf({ existing: { ...EXISTING, autoscaler: "install" }, kubernetesVersion: "1.35", ...more });
+}
 
 interface Container {
   readonly image: string;
@@ -20,7 +27,7 @@ describe("the autoscaler", () => {
   it.each(Object.entries(AUTOSCALER_TAGS))(
     "is of Kubernetes %s's minor version: %s",
     async (kubernetesVersion, tag) => {
-      const stack = await render(() => void aCluster({ kubernetesVersion }));
+      const stack = await render(() => aCluster({ kubernetesVersion }));
 
       expect(podOf(stack).containers[0].image).toBe(`registry.k8s.io/autoscaling/cluster-autoscaler:${tag}`);
       expect(tag.startsWith(`v${kubernetesVersion}.`)).toBe(true);
@@ -30,15 +37,15 @@ describe("the autoscaler", () => {
   it("may come from another registry", async () => {
     const autoscalerImage = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/cluster-autoscaler:v1.37.0";
 
-    const stack = await render(() => void aCluster({ kubernetesVersion: "1.37", autoscalerImage }));
+    const stack = await render(() => aCluster({ kubernetesVersion: "1.37", autoscalerImage }));
 
     expect(podOf(stack).containers[0].image).toBe(autoscalerImage);
   });
 
   it("finds this cluster's groups, and lets an idle node go after five minutes", async () => {
-    const stack = await render(() => void aCluster());
+    const stack = await render(() => aCluster());
 
-    const cluster = "k8s.io/cluster-autoscaler/millrace-test-batch";
+    const cluster = "k8s.io/cluster-autoscaler/acme";
     expect(podOf(stack).containers[0].command).toEqual([
       "./cluster-autoscaler",
       "--cloud-provider=aws",
@@ -54,22 +61,37 @@ describe("the autoscaler", () => {
     ]);
   });
 
-  it("prefers groups by the priority in their names", async () => {
-    const stack = await render(() => void aCluster());
+  it("prefers groups by the priority in their names, the lowest being everybody's", async () => {
+    const stack = await render(() => {
+      const cluster = aCluster();
+      for (const priority of [1, 2, 9]) {
+        const types = { instanceTypes: ["g6.xlarge"], nodesMax: 1 };
+        new GpuNodeGroup(`gpus-${String(priority)}`, { cluster, ...types, priority });
+      }
+    });
 
     const { metadata, data } = stack.one("kubernetes:core/v1:ConfigMap").inputs as {
       metadata: { name: string; namespace: string };
       data: { priorities: string };
     };
     expect(metadata).toMatchObject({ name: "cluster-autoscaler-priority-expander", namespace: "kube-system" });
-    const levels = [9, 8, 7, 6, 5, 4, 3, 2].map(
-      (level) => `${String(level)}:\n  - ".*-priority-${String(level)}-.*"\n`,
-    );
-    expect(data.priorities).toBe(`${levels.join("")}1:\n  - ".*"\n`);
+    const levels = Object.entries(parse(data.priorities) as Record<string, readonly [string]>);
+    const priorityOf = (name: string) => {
+      const matching = levels.filter(([, [pattern]]) => new RegExp(pattern).test(name));
+      return Math.max(...matching.map(([level]) => Number(level)));
+    };
+    const groups = stack.ofType("aws:eks/nodeGroup:NodeGroup");
+    // as EKS names the Auto Scaling group of a node group
+    const named = groups.map(({ name }) => [
+      name,
+      priorityOf(`eks-${name}-1234567-0acc2a4f-1a2b-3c4d-5e6f-7a8b9c0d1e2f`),
+    ]);
+    expect(Object.fromEntries(named)).toEqual({ "gpus-1-nodes": 1, "gpus-2-priority-2": 2, "gpus-9-priority-9": 9 });
+    expect(priorityOf("eks-somebody-elses-0acc2a4f")).toBe(1);
   });
 
   it("runs as one replica that may do nothing on its node", async () => {
-    const stack = await render(() => void aCluster());
+    const stack = await render(() => aCluster());
 
     expect(stack.one(DEPLOYMENT).inputs.spec).toMatchObject({ replicas: 1 });
     const pod = podOf(stack);
@@ -91,7 +113,7 @@ describe("the autoscaler", () => {
   });
 
   it("begins after its rights: credentials are handed to a pod when it is made", async () => {
-    const stack = await render(() => void aCluster());
+    const stack = await render(() => aCluster());
 
     const deployment = stack.one(DEPLOYMENT);
     for (const name of ["batch-autoscaler-association", "batch-autoscaler-policy", "batch-autoscaler-own"]) {
@@ -101,7 +123,7 @@ describe("the autoscaler", () => {
   });
 
   it("may describe all, and scale the groups of its own cluster alone", async () => {
-    const stack = await render(() => void aCluster());
+    const stack = await render(() => aCluster());
 
     const { policy } = stack.one("aws:iam/rolePolicy:RolePolicy", "batch-autoscaler-policy").inputs;
     expect(JSON.parse(String(policy))).toEqual({
@@ -123,20 +145,20 @@ describe("the autoscaler", () => {
         },
         {
           ...{ Sid: "DescribeEmptyGroups", Effect: "Allow", Action: "eks:DescribeNodegroup" },
-          Resource: "arn:aws:eks:eu-west-1:123456789012:nodegroup/millrace-test-batch/*",
+          Resource: "arn:aws:eks:eu-west-1:123456789012:nodegroup/acme/*",
         },
         {
           ...{ Sid: "ScaleOwnGroups", Effect: "Allow" },
           Action: ["autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"],
           Resource: "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:*:autoScalingGroupName/*",
-          Condition: { StringEquals: { "aws:ResourceTag/k8s.io/cluster-autoscaler/millrace-test-batch": "owned" } },
+          Condition: { StringEquals: { "aws:ResourceTag/k8s.io/cluster-autoscaler/acme": "owned" } },
         },
       ],
     });
   });
 
   it("may watch in Kubernetes what it waits for before it scales, and change little", async () => {
-    const stack = await render(() => void aCluster());
+    const stack = await render(() => aCluster());
 
     const { rules } = stack.one("kubernetes:rbac.authorization.k8s.io/v1:ClusterRole").inputs as {
       rules: readonly { readonly resources: readonly string[]; readonly verbs: readonly string[] }[];

@@ -102,7 +102,8 @@ describe("a network that is there already", () => {
   const subnets = (...ids: readonly string[]) =>
     ids.map((id, at) => ({ id, zone: `eu-west-1${["a", "b"][at % 2] ?? "a"}` }));
   const network = {
-    ...{ kind: "existing", vpcId: "vpc-acme", cidr: "10.8.0.0/16", s3GatewayEndpointId: "vpce-1" },
+    kind: "existing",
+    ...{ vpcId: "vpc-acme", cidr: "10.8.0.0/16", s3GatewayEndpointId: "vpce-1" },
     nodeSubnets: subnets("subnet-1", "subnet-2"),
   } as const;
 

@@ -18,8 +18,10 @@ const image = { service: `registry.example/service@${digest}`, worker: `registry
 const BALANCER = {
   auth: { kind: "apiKeys", keys: [{ name: "pipeline", sha256: "a".repeat(64), scopes: ["submit"] }] },
   ingress: {
-    ...{ kind: "loadBalancer", scheme: "internal", cidrs: ["10.0.0.0/8"] },
+    kind: "loadBalancer",
+    scheme: "internal",
     certificateArn: "arn:aws:acm:us-east-1:123456789012:certificate/batch",
+    cidrs: ["10.0.0.0/8"],
   },
 } as const;
 
