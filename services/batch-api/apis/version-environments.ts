@@ -10,15 +10,9 @@ import { Unwell } from "../../backends/unwell.ts";
 import { ProjectInvalid, type ProjectFiles } from "../../project/project-files.ts";
 import type { ApiVersion } from "../../protocol/jobs.ts";
 import { LIMITS } from "../../protocol/limits.ts";
-import type { DriverLog } from "../driver/context.ts";
+import type { CodeReadiness, DriverLog } from "../driver/context.ts";
 import { versionOf } from "../jobs/versions.ts";
 import { projectFilesOf } from "./stored-project.ts";
-
-/** Whether workers of a version may start; `why` is a sentence for its jobs. */
-export type CodeReadiness =
-  | { readonly kind: "ready" }
-  | { readonly kind: "waits"; readonly why: string }
-  | { readonly kind: "failed"; readonly why: string };
 
 export interface VersionEnvironmentsOptions {
   readonly store: ObjectStore;

@@ -3,7 +3,6 @@ import type { Clock } from "../../backends/clock.ts";
 import type { ObjectStore } from "../../backends/object-store.ts";
 import type { WorkerPool } from "../../backends/worker-pool.ts";
 import type { JobSpec } from "../../protocol/jobs.ts";
-import type { CodeReadiness } from "../apis/version-environments.ts";
 
 /** The data cannot be split; the sentence is the job's. */
 export class Unsplittable extends Error {
@@ -20,6 +19,12 @@ export interface SplitSource {
   /** Ends the split where it stands: totals are those known. */
   endEarly(): Promise<void>;
 }
+
+/** Whether workers of a version may start; `why` is a sentence for its jobs. */
+export type CodeReadiness =
+  | { readonly kind: "ready" }
+  | { readonly kind: "waits"; readonly why: string }
+  | { readonly kind: "failed"; readonly why: string };
 
 /** What every driver of a replica is given. */
 export interface DriverDeps {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { CodeReadiness } from "../../../services/batch-api/apis/version-environments.ts";
+import type { CodeReadiness } from "../../../services/batch-api/driver/context.ts";
 import { liveFacts } from "../../../services/batch-api/driver/live.ts";
 import { tick } from "../../../services/batch-api/driver/tick.ts";
 import { jobKeys } from "../../../services/protocol/keys.ts";
