@@ -10,6 +10,7 @@ import { environmentPython } from "../../services/backends/environment-python.ts
 import { VenvEnvironments } from "../../services/backends/environments.venv.ts";
 import { packProject } from "../../services/project/project-folder.ts";
 import { SPEC_DEFAULTS } from "../../services/protocol/api-spec.parse.ts";
+import { startFakeS3 } from "../support/fake-s3.ts";
 
 const REPOSITORY = join(import.meta.dirname, "../..");
 /** Kept between runs: an environment is made once per requirements. */
@@ -26,7 +27,12 @@ afterEach(async () => {
 });
 
 /** Runs a program in the example's own environment; answers what it printed last, as JSON. */
-async function inExample(example: string, program: readonly string[], args: readonly string[]): Promise<unknown> {
+async function inExample(
+  example: string,
+  program: readonly string[],
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<unknown> {
   const cwd = join(REPOSITORY, "examples", example);
   const { files } = await packProject(cwd, "/nobody-s-home");
   const environments = new VenvEnvironments({ root: ROOT, python: "python3", env: process.env, clock: realClock });
@@ -34,7 +40,11 @@ async function inExample(example: string, program: readonly string[], args: read
   const lines: string[] = [];
   const command = { file: environmentPython(ROOT, key ?? ""), args: ["-B", "-c", program.join("\n"), ...args], cwd };
   const signal = new AbortController().signal;
-  const end = await runCommand({ ...command, env: process.env }, (line) => lines.push(line), signal);
+  const end = await runCommand(
+    { ...command, env: { ...process.env, ...variables } },
+    (line) => lines.push(line),
+    signal,
+  );
   if (end.exitCode !== 0) throw new Error(lines.join("\n"));
   return JSON.parse(lines.at(-1) ?? "null");
 }
@@ -59,6 +69,61 @@ describe("examples", () => {
       { label: "python", group: "code", misnamed: false },
       { path: join(folder, "gone.txt"), error: "file_not_found_error" },
     ]);
+  });
+
+  it("file-types fetches only the ends of objects in S3", async () => {
+    const s3 = await startFakeS3();
+    try {
+      s3.objects.set(
+        "in/page.pdf",
+        Buffer.from(`<!DOCTYPE html><html><body>${"<p>hello</p>\n".repeat(100_000)}</body></html>`),
+      );
+      const uris = ["s3://data/in/page.pdf", "s3://data/in/gone.txt"];
+      const program = [
+        "import json, sys",
+        "from handler import Handler",
+        "print(json.dumps(Handler({}).handle_batch(sys.argv[1:])))",
+      ];
+      const access = { AWS_ACCESS_KEY_ID: "somebody", AWS_SECRET_ACCESS_KEY: "secret", AWS_REGION: "eu-central-1" };
+
+      const variables = { ...access, AWS_DEFAULT_REGION: "eu-central-1", AWS_ENDPOINT_URL: s3.endpoint };
+      expect(await inExample("file-types", program, uris, variables)).toMatchObject([
+        { path: uris[0], label: "html", group: "code" },
+        { path: uris[1], error: "file_not_found_error" },
+      ]);
+      const ranges = s3.seen
+        .filter(({ method }) => method === "GET")
+        .map(({ headers }) => headers.range ?? "all of it");
+      expect(ranges.length).toBeGreaterThan(0);
+      expect(ranges).not.toContain("all of it");
+    } finally {
+      await s3.close();
+    }
+  });
+
+  it("gpu-check tells the GPUs there are, or what to change", async () => {
+    const program = [
+      "import json, sys",
+      "sys.dont_write_bytecode = True",
+      "from handler import Handler",
+      "rows = Handler({'required': False}).handle_batch([1, 2])",
+      "error = ''",
+      "try:",
+      "    Handler({'required': True})",
+      "except RuntimeError as refused:",
+      "    error = str(refused)",
+      "print(json.dumps({'gpus': rows[0]['gpus'], 'rows': len(rows), 'error': error}))",
+    ];
+    const cwd = join(REPOSITORY, "examples/gpu-check");
+    const lines: string[] = [];
+    const command = { file: "python3", args: ["-B", "-c", program.join("\n")], cwd, env: process.env };
+
+    await runCommand(command, (line) => lines.push(line), new AbortController().signal);
+
+    const told = JSON.parse(lines.at(-1) ?? "") as { gpus: readonly unknown[]; rows: number; error: string };
+    expect(told.rows).toBe(2);
+    expect(told.error === "").toBe(told.gpus.length > 0);
+    if (told.gpus.length === 0) expect(told.error).toContain("this worker sees no GPU: ask for one");
   });
 
   it("digits reads most images right, and sums the batches' reports up", async () => {
