@@ -27,6 +27,9 @@ export class CodeWatch {
   /** By API: what was wrong at its last look, so that it is logged once. */
   readonly #troubles = new Map<string, string>();
 
+  /** By API: the version that was found ready, and is asked for no more. */
+  readonly #ready = new Map<string, string>();
+
   constructor(options: CodeWatchOptions) {
     this.#options = options;
   }
@@ -45,7 +48,11 @@ export class CodeWatch {
     const { store, environments, renewal } = this.#options;
     const current = await readCurrent(store, api);
     if (current === undefined) return;
-    await environments.readiness(api, current.value.version); // begins what is missing; its jobs tell how that goes
+    const { version } = current.value;
+    if (this.#ready.get(api) !== version) {
+      const { kind } = await environments.readiness(api, version); // begins what is missing; its jobs tell how that goes
+      if (kind === "ready") this.#ready.set(api, version);
+    }
     await renewal?.look(api, signal);
   }
 

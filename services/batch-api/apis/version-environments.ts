@@ -62,6 +62,7 @@ export class VersionEnvironments {
     if (known !== undefined && clock.monotonicMs() < known.untilMs) return told(known);
     const found = await versionOf(store, api, version);
     const key = found.environment;
+    if (found.pod_template === undefined) return READY; // of a laptop: the pool says what is wrong with it
     if (key === null || (await environmentEnd({ store, api, key })) !== undefined) {
       this.#builds.delete(place);
       return READY;

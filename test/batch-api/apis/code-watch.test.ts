@@ -11,6 +11,7 @@ function aWatch(renews: boolean) {
   const asked: string[] = [];
   const warned: string[] = [];
   const faults = new Map<string, Error>();
+  const waits = new Set<string>();
   const note = (what: string) => {
     asked.push(what);
     const fault = faults.get(what);
@@ -23,7 +24,7 @@ function aWatch(renews: boolean) {
     environments: {
       readiness: async (api, version) => {
         note(`environment ${api} ${version}`);
-        return { kind: "ready" };
+        return waits.has(version) ? { kind: "waits", why: "it is being built" } : { kind: "ready" };
       },
     },
     ...(renews ? { renewal: { look: async (api: string) => note(`template ${api}`) } } : {}),
@@ -31,7 +32,7 @@ function aWatch(renews: boolean) {
   const end = new AbortController();
   const running = watch.run(end.signal).catch((error: unknown) => error);
   return {
-    ...{ clock, asked, warned, faults },
+    ...{ clock, asked, warned, faults, waits },
     async current(api: string, version: string) {
       const { current } = apiKeys(api);
       const there = await store.read(current);
@@ -60,6 +61,19 @@ describe("CodeWatch", () => {
     await end();
   });
 
+  it("asks until the environment is there, and then no more", async () => {
+    const { clock, asked, waits, current, end } = aWatch(false);
+    await clock.advance(0);
+    waits.add("v1");
+    await current("a", "v1");
+    await clock.advance(30_000);
+    waits.clear();
+    await clock.advance(60_000);
+
+    expect(asked).toEqual(Array(3).fill("environment a v1"));
+    await end();
+  });
+
   it("looks after the template of deployed code", async () => {
     const { clock, asked, current, end } = aWatch(true);
     await clock.advance(0);
@@ -82,7 +96,8 @@ describe("CodeWatch", () => {
 
     faults.clear();
     await clock.advance(15_000);
-    faults.set("environment a v1", new Error("the store does not answer"));
+    await current("a", "v2");
+    faults.set("environment a v2", new Error("the store does not answer"));
     await clock.advance(15_000);
 
     expect(asked).toContain("template a");

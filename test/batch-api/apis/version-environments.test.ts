@@ -11,7 +11,7 @@ import { aProject } from "../../support/project-folder.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
 const KEYS = apiKeys("digits");
-const VERSION = aVersion({ environment: "e1", created_at: null });
+const VERSION = aVersion({ environment: "e1", created_at: null, pod_template: { spec: {} } });
 const PIP = new EnvironmentFailed("requirements.txt: found x==9, which does not exist", "ERROR: No matching");
 
 /** One that was begun, to be ended by the test. */
@@ -85,6 +85,13 @@ describe("the environment of a version that nobody deployed here", () => {
     expect(await environments.readiness("digits", "plain")).toEqual({ kind: "ready" });
     expect(await readiness()).toEqual({ kind: "ready" });
     expect(builds).toEqual([]);
+  });
+
+  it("is not built for a version of a laptop, which the pool refuses in words of its own", async () => {
+    const laptop = aVersion({ version: "laptop", environment: "e1" });
+    await store.put(KEYS.version("laptop"), Buffer.from(encodeVersion(laptop)));
+
+    expect(await environments.readiness("digits", "laptop")).toEqual({ kind: "ready" });
   });
 
   it("is built once, from the version's own project, while its jobs are told why they wait", async () => {
