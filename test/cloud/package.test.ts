@@ -24,10 +24,10 @@ afterAll(() => installed.remove());
 
 /** The program of the README, as it stands there. */
 function tenLines(): string {
-  const page = ["README.md", "test/cloud/fixtures/ten-lines.md"]
-    .map((path) => readFileSync(join(REPOSITORY, path), "utf8"))
-    .map((text) => /^#+ Ten lines\n[^#]*?```ts\n([^]*?)```/m.exec(text)?.[1]);
-  return page.find((program) => program !== undefined) ?? "";
+  const page = readFileSync(join(REPOSITORY, "README.md"), "utf8");
+  const program = /^#+ Ten lines\n[^#]*?```ts\n([^]*?)```/m.exec(page)?.[1];
+  if (program === undefined) throw new Error('README.md has no "ts" block under a heading "Ten lines"');
+  return program;
 }
 
 function filesUnder(folder: string): readonly string[] {
@@ -53,7 +53,8 @@ describe("the package", () => {
   });
 
   it("leaves the repository as it was, but for dist/", () => {
-    expect(existsSync(join(REPOSITORY, "services/package-lock.json"))).toBe(false);
+    expect(existsSync(join(installed.source, "services/package-lock.json"))).toBe(false);
+    expect(existsSync(join(installed.source, "dist/package.json"))).toBe(true);
   });
 
   it("brings none of Pulumi's packages to a laptop, and runs a job there", async () => {
@@ -170,7 +171,7 @@ describe("images built from the package", () => {
     "have, layer by layer, what those built from the repository have",
     { timeout: IMAGES_SECONDS * 1000 },
     async () => {
-      const [own, packed] = [await ensureImages(), await ensureImages(installed.root)];
+      const [own, packed] = [await ensureImages(installed.source), await ensureImages(installed.root)];
 
       for (const name of imageNames) {
         expect(packed[name].tag).not.toBe(own[name].tag); // it was built, and not found
@@ -183,9 +184,9 @@ describe("images built from the package", () => {
   it("are called as those of the repository are", async () => {
     const named = await readFile(join(installed.root, "package.json"), "utf8");
 
-    expect(named).toBe(await readFile(join(REPOSITORY, "package.json"), "utf8"));
+    expect(named).toBe(await readFile(join(installed.source, "package.json"), "utf8"));
     for (const program of ["service", "worker"] as const) {
-      expect(imageTag(program, {}, installed.root)).toBe(imageTag(program, {}, REPOSITORY));
+      expect(imageTag(program, {}, installed.root)).toBe(imageTag(program, {}, installed.source));
     }
   });
 });

@@ -1,13 +1,21 @@
 /** The package as npm packs it, installed into an empty project, as somebody has it who has no clone of this repository. */
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 
 const REPOSITORY = join(import.meta.dirname, "..", "..", "..");
+/** What packing reads. A copy is packed: an edit meanwhile is in the package and in what it is compared with, or in neither. */
+const PACKED = [
+  ...[".dockerignore", "LICENSE", "README.md", "package.json", "package-lock.json", "requirements-dev.txt"],
+  ...["tsconfig.build.json", "tsconfig.json", "bin", "cli", "components", "scripts", "services"],
+];
+const SET_UP = ["node_modules", ".venv"];
 const OUTPUT_BYTES_MAX = 64 << 20;
 
 export interface InstalledPackage {
+  /** The copy of this repository that was packed. */
+  readonly source: string;
   /** Of the project that it is installed in. */
   readonly project: string;
   /** Of the package itself. */
@@ -28,11 +36,13 @@ export interface Ran {
 /** @throws {Error} with npm's words, when it cannot pack or install */
 export async function installPackage(): Promise<InstalledPackage> {
   const folder = await mkdtemp(join(tmpdir(), "millrace-package-"));
-  const project = join(folder, "project");
+  const [source, project] = [join(folder, "source"), join(folder, "project")];
   const remove = () => rm(folder, { recursive: true, force: true, maxRetries: 5 });
   try {
     await mkdir(project);
-    await must(REPOSITORY, "npm", ["pack", "--silent", "--pack-destination", folder]);
+    for (const part of PACKED) await cp(join(REPOSITORY, part), join(source, part), { recursive: true });
+    for (const part of SET_UP) await symlink(join(REPOSITORY, part), join(source, part));
+    await must(source, "npm", ["pack", "--silent", "--pack-destination", folder]);
     const tarball = (await readdir(folder)).find((name) => name.endsWith(".tgz")) ?? "";
     await writeFile(join(project, "package.json"), '{ "private": true, "type": "module" }\n');
     const quiet = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
@@ -42,6 +52,7 @@ export async function installPackage(): Promise<InstalledPackage> {
     throw error;
   }
   return {
+    source,
     project,
     root: join(project, "node_modules", "millrace"),
     run: (file, args) => runIn(project, file, args),
