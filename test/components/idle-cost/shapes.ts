@@ -70,7 +70,7 @@ export const SHAPES = {
       '`network: { kind: "created", zones: 2, natGateways: 0 }` and `systemNodes: { instanceType: "t3.small", nodesMin: 1 }` for the cluster, `replicas: 1` for the API. It gives up:',
       "",
       "- **Private nodes.** Nodes have public addresses. Nothing can connect to them, because no security group lets anything in; but only that keeps them apart.",
-      "- **A second system node, and a second replica of the service on it.** When the only one fails, nobody can submit for some minutes, until the next one is there; and what jobs wait for the driver for waits as long: their first attempts go on, retries and endings do not.",
+      "- **A second system node, and a second replica of the service on it.** When the only one fails, nobody can submit until the next one is there, some minutes later. Running jobs go on meanwhile; their retries and their ends wait.",
       "- **Room.** One `t3.small` holds one or two APIs; the autoscaler adds a second node for more, and while an update rolls.",
       "- **A third zone**, where GPUs might have been free.",
       "- **A load balancer.** `millrace connect` forwards a port.",
