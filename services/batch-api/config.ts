@@ -6,6 +6,7 @@ import { parseCodeOwner, type CodeOwner } from "../protocol/code-owner.ts";
 import { ENV, Misconfigured } from "../protocol/environment.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { type Fault, faultSentence } from "../protocol/problems.ts";
+import { DOORS_PORT, HEALTH_PORT } from "../protocol/service-pods.ts";
 import type { ServiceAuth } from "./auth/open-auth.ts";
 
 export interface ServiceConfig extends CloudConfig {
@@ -29,8 +30,8 @@ export interface ServiceConfig extends CloudConfig {
   readonly healthPort: number;
 }
 
-const PORT = { default: 8877, min: 1, max: 65_535 } as const;
-const HEALTH_PORT = { ...PORT, default: 8878 } as const;
+const PORT = { default: DOORS_PORT, min: 1, max: 65_535 } as const;
+const HEALTH = { ...PORT, default: HEALTH_PORT } as const;
 
 const WORKERS_MAX = { default: LIMITS.workersMax, min: 1, max: LIMITS.workersMax } as const;
 
@@ -49,7 +50,7 @@ export function readServiceConfig(environment: Environment): ServiceConfig {
     workersMax: integerOf(environment, ENV.workersMax, WORKERS_MAX, faults),
     auth: authOf(environment, faults),
     port: integerOf(environment, ENV.port, PORT, faults),
-    healthPort: integerOf(environment, ENV.healthPort, HEALTH_PORT, faults),
+    healthPort: integerOf(environment, ENV.healthPort, HEALTH, faults),
   };
   if (config.port === config.healthPort) {
     faults.push(`${ENV.healthPort} is the port of the doors; give health and metrics another one`);

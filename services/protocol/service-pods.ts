@@ -1,7 +1,8 @@
-/** How the pods of an API's service are found in a cluster: said once, for stacks and for `millrace connect`. */
+/** How the pods of an API's service are found in a cluster: said once, for stacks, the service and `millrace connect`. */
 
-/** Port of the doors inside their pod, where nothing else is told. */
+/** Ports of the doors, and of health and metrics, inside their pod, where nothing else is told. */
 export const DOORS_PORT = 8877;
+export const HEALTH_PORT = 8878;
 
 /** Namespace of an API where nobody chose another; at most 48 characters. */
 export function namespaceOf(api: string): string {
