@@ -43,7 +43,7 @@ export class Faults {
     }
   }
 
-  /** Throws `InputPropertyError` for one fault, `InputPropertiesError` for several: the engine prints each with its path. */
+  /** Throws `InputPropertyError` for one fault, `InputPropertiesError` for several. The engine prints the sentences alone. */
   throwIfAny(): void {
     const [first, ...others] = this.#found;
     if (first === undefined) return;
@@ -51,8 +51,17 @@ export class Faults {
       propertyPath,
       reason: `${this.#component}: ${propertyPath} ${reason}`,
     });
-    if (others.length === 0) throw new pulumi.InputPropertyError(told(first));
+    if (others.length === 0) throw withoutStack(new pulumi.InputPropertyError(told(first)));
     const errors = this.#found.map(told);
-    throw new pulumi.InputPropertiesError({ message: errors.map(({ reason }) => reason).join("\n"), errors });
+    const message = errors.map(({ reason }) => reason).join("\n");
+    throw withoutStack(new pulumi.InputPropertiesError({ message, errors }));
   }
+}
+
+/**
+ * What a program throws is printed as "unhandled exception" with its stack, unless it is a `RunError` by this mark; errors about
+ * properties are printed well for providers alone (SDK 3.270, cmd/run/run.js). To be removed when they are for programs too.
+ */
+function withoutStack<E extends Error>(error: E): E {
+  return Object.assign(error, { __pulumiRunError: true });
 }

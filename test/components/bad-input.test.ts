@@ -1,11 +1,12 @@
 /** Every wrong argument of a BatchApi that we know of, and the sentence that it gets: `golden/batch-api-faults.txt`. */
 import { join } from "node:path";
-import type { InputPropertyErrorDetails } from "@pulumi/pulumi";
+import { InputPropertyError, type InputPropertyErrorDetails, RunError } from "@pulumi/pulumi";
 import { describe, expect, it } from "vitest";
 import { BatchApi } from "../../components/batch-api.ts";
 import type { BatchApiArgs } from "../../components/batch-api-args.ts";
 import type { BatchCluster } from "../../components/batch-cluster.ts";
 import { CpuNodeGroup } from "../../components/cpu-node-group.ts";
+import { Faults } from "../../components/faults.ts";
 import { GpuNodeGroup } from "../../components/gpu-node-group.ts";
 import { aCluster, EXISTING } from "./support/a-cluster.ts";
 import { aProject } from "./support/a-project.ts";
@@ -126,6 +127,15 @@ describe("wrong arguments of a BatchApi", () => {
     );
     await expect(told.join("\n")).toMatchFileSnapshot(join(import.meta.dirname, "golden/batch-api-faults.txt"));
     expect(told.filter((each) => each.includes("(nothing"))).toEqual([]);
+  });
+
+  it("are printed as sentences, without a stack, by the program that Pulumi runs", () => {
+    const faults = new Faults("BatchApi");
+    faults.add("reads", "is wrong");
+
+    expect(() => {
+      faults.throwIfAny();
+    }).toThrow(expect.toSatisfy((error) => RunError.isInstance(error) && InputPropertyError.isInstance(error)));
   });
 
   it("are told of names that two APIs of a store have", async () => {
