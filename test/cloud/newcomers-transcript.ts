@@ -35,8 +35,8 @@ const ATTEMPTS: readonly { readonly what: string; readonly settings: Readonly<Re
 
 /** Without the engine's dots, and of a long table its beginning. */
 function shown(text: string): string {
-  const lines = text.split("\n").filter((line) => line.trim() !== "" && !/^@ previewing/.test(line));
-  const rows = lines.filter((line) => /^ \+ /.test(line));
+  const lines = text.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("@ previewing"));
+  const rows = lines.filter((line) => line.startsWith(" + "));
   const cut = new Set(rows.slice(ROWS_SHOWN));
   const kept = lines.filter((line) => !cut.has(line));
   const last = rows[ROWS_SHOWN - 1];
