@@ -29,7 +29,7 @@ interface Tunnel {
   readonly bufferedAmount: number;
   pause(): void;
   resume(): void;
-  ping(data?: unknown, mask?: boolean, sent?: () => void): void;
+  ping(payload?: unknown, mask?: boolean, sent?: () => void): void;
   close(): void;
   terminate(): void;
   on(event: "message" | "pong", listener: () => void): void;

@@ -80,11 +80,11 @@ describe("the file of contexts", () => {
   });
 
   it("lies below XDG_CONFIG_HOME when that is absolute", () => {
-    const at = (XDG_CONFIG_HOME: string) => contextsPath({ home: "/home/ann", environment: { XDG_CONFIG_HOME } });
+    const at = (XDG_CONFIG_HOME: string) => contextsPath({ home: "/h", environment: { XDG_CONFIG_HOME } });
 
     expect(at("/etc/ann")).toBe("/etc/ann/millrace/contexts.json");
-    expect(at("here")).toBe("/home/ann/.config/millrace/contexts.json");
-    expect(at("")).toBe("/home/ann/.config/millrace/contexts.json");
+    expect(at("here")).toBe("/h/.config/millrace/contexts.json");
+    expect(at("")).toBe("/h/.config/millrace/contexts.json");
   });
 
   it("loses no change of several processes that change it at once", async () => {
