@@ -11,7 +11,7 @@ import { RecordingProvider } from "./support/pulumi-provider.ts";
 import { changesOf, type EngineRun } from "./support/pulumi-steps.ts";
 
 const REPOSITORY = join(import.meta.dirname, "..", "..");
-const INSTALL_SECONDS = 400;
+const INSTALL_SECONDS = 600;
 const IMAGES_SECONDS = 1_800;
 const HANDLER = "class Handler:\n    def handle_batch(self, payload):\n        return payload\n";
 
