@@ -85,6 +85,14 @@ describe("an empty group, as it is rendered", () => {
     expect(grown(onCpus, waitingWorkers(onCpus, 7))).toEqual({ [CPUS]: 3, refused: [] });
   });
 
+  it("tells each worker that a node is on its way for", () => {
+    const pods = waitingWorkers(onGpus, 5);
+
+    const { helped } = planScaling({ groups: groupsOf(onGpus), instances: [], pods });
+
+    expect(helped.map(({ metadata }) => metadata?.name)).toEqual(["worker-0", "worker-1", "worker-2", "worker-3"]);
+  });
+
   it("grows to its most, and the rest is told", () => {
     const refused = ["1 max node group size reached, 1 node(s) had untolerated taint {millrace/workers: present}"];
 

@@ -45,10 +45,15 @@ export function planScaling({ groups, instances, pods }: Seen): ScalingPlan {
   const bins = binsOf({ groups, instances, pods: pods.filter(isLive) });
   const sizes = new Map(groups.map(({ name }) => [name, instances.filter(({ group }) => group === name).length]));
   const grow = new Map<string, number>();
+  const added = new Set<Bin>();
   const helped: V1Pod[] = [];
   const refused: { pod: V1Pod; reasons: string }[] = [];
   for (const pod of pods.filter(isUnschedulable)) {
-    if (isPlaced(pod, bins)) continue;
+    const found = place(pod, bins);
+    if (found !== undefined) {
+      if (added.has(found)) helped.push(pod);
+      continue;
+    }
     const against = groups.map((group) => ({ group, reasons: reasonsAgainstGrowing(group, pod, sizes) }));
     const possible = against.filter(({ reasons }) => reasons.length === 0).map(({ group }) => group);
     const best = possible.toSorted(
@@ -61,7 +66,9 @@ export function planScaling({ groups, instances, pods }: Seen): ScalingPlan {
     helped.push(pod);
     sizes.set(best.name, (sizes.get(best.name) ?? 0) + 1);
     grow.set(best.name, (grow.get(best.name) ?? 0) + 1);
-    bins.push({ group: best, name: undefined, node: best.template, pods: [pod] });
+    const bin = { group: best, name: undefined, node: best.template, pods: [pod] };
+    bins.push(bin);
+    added.add(bin);
   }
   return { grow, helped, refused, unneeded: unneededOf(bins, sizes) };
 }
@@ -93,11 +100,11 @@ export function isUnschedulable({ metadata, spec, status }: V1Pod): boolean {
   return isTold === true && spec?.nodeName === undefined && metadata?.deletionTimestamp === undefined;
 }
 
-/** Puts it where it fits. */
-function isPlaced(pod: V1Pod, bins: readonly Bin[]): boolean {
+/** Puts it where it fits; undefined: nowhere. */
+function place(pod: V1Pod, bins: readonly Bin[]): Bin | undefined {
   const bin = bins.find(({ node, pods }) => reasonsAgainst(pod, node, pods).length === 0);
   bin?.pods.push(pod);
-  return bin !== undefined;
+  return bin;
 }
 
 function reasonsAgainstGrowing(group: ScalingGroup, pod: V1Pod, sizes: ReadonlyMap<string, number>): readonly string[] {
@@ -131,7 +138,7 @@ function unneededOf(bins: readonly Bin[], sizes: Map<string, number>): readonly 
     const left = bins.filter((each) => each !== bin && !gone.includes(each));
     const rest = left.map((each) => ({ ...each, pods: [...each.pods] }));
     const mayMove = moving.every(isEvictable) && (moving.length === 0 || utilisation(bin) < UTILISATION_MIN);
-    if (!mayMove || !moving.every((pod) => isPlaced(pod, rest))) continue;
+    if (!mayMove || !moving.every((pod) => place(pod, rest) !== undefined)) continue;
     gone.push(bin);
     sizes.set(bin.group.name, size - 1);
   }
