@@ -15,9 +15,11 @@ import { checkBatchApiArgs, type CheckedApi } from "./batch-api/check-args.ts";
 import { declareLoadBalancer } from "./batch-api/load-balancer.ts";
 import {
   BUILDER_ACCOUNT,
+  DOORS_PORT,
   namespaceOf,
   POD_TEMPLATE,
   SERVICE_ACCOUNT,
+  SERVICE_NAME,
   WORKER_ACCOUNT,
   WORKER_SECRET,
 } from "./batch-api/names.ts";
@@ -230,7 +232,9 @@ export class BatchApi extends pulumi.ComponentResource {
     tags: BatchApiArgs["tags"],
   ): pulumi.Output<string> | undefined {
     if (ingress?.kind !== "loadBalancer") {
-      return auth === undefined ? undefined : pulumi.output(`http://service.${namespaceOf(name)}.svc:8877`);
+      return auth === undefined
+        ? undefined
+        : pulumi.output(`http://${SERVICE_NAME}.${namespaceOf(name)}.svc:${String(DOORS_PORT)}`);
     }
     const nodePort = (at: number) => service.spec.ports.apply((ports) => ports[at]?.nodePort ?? 0);
     const { scheme, certificateArn, cidrs } = ingress;

@@ -128,6 +128,10 @@ function checkDoors({ auth, cluster, ingress = { kind: "none" } }: BatchApiArgs,
       'opens the doors to others, and no auth says who they are; add auth, such as { kind: "apiKeys", keys: […] }',
     );
   }
+  if (ingress.scheme === "internetFacing" && cluster.loadBalancerSubnetIds.internetFacing === undefined) {
+    const fix = "give the network's loadBalancerSubnets.internetFacing, or write internal";
+    faults.add("ingress.scheme", `is internetFacing, and the cluster knows no subnets that face the internet; ${fix}`);
+  }
   if (ingress.cidrs.length === 0)
     faults.add("ingress.cidrs", "is empty, so that nobody could call; name the networks that may");
   for (const [at, cidr] of ingress.cidrs.entries()) {

@@ -63,6 +63,7 @@ const CASES: Readonly<Record<string, Given | ((around: Around) => Given)>> = {
   "a balancer without auth": { ingress: BALANCER },
   "a balancer that nobody may call": { auth: KEYS, ingress: { ...BALANCER, cidrs: [] } },
   "a network that is none": { auth: KEYS, ingress: { ...BALANCER, cidrs: ["10.1.0.0"] } },
+  "a balancer on the internet of a private network": { auth: KEYS, ingress: { ...BALANCER, scheme: "internetFacing" } },
   "network auth on an internet-facing balancer": {
     auth: { kind: "network", cidrs: ["198.51.100.0/24"] },
     ingress: { ...BALANCER, scheme: "internetFacing", cidrs: ["198.51.100.0/24"] },
