@@ -61,7 +61,7 @@ export class PulumiStack {
     const pulumi = await ensureBinary("pulumi");
     const folder = await mkdtemp(join(tmpdir(), "millrace-pulumi-"));
     await mkdir(join(folder, "state"));
-    const base = { PATH: `${dirname(node)}:${process.env["PATH"] ?? ""}`, HOME: folder };
+    const base = { PATH: `${dirname(node)}:${process.env["PATH"] ?? ""}`, HOME: folder, TMPDIR: folder };
     const host = await LanguageHost.start(node, base);
     const environment = {
       ...base,
