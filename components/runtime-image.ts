@@ -1,4 +1,5 @@
 /** Images of this package's own programs, built where `pulumi up` runs and kept in ECR. */
+import { relative } from "node:path";
 import * as aws from "@pulumi/aws";
 import * as dockerBuild from "@pulumi/docker-build";
 import * as pulumi from "@pulumi/pulumi";
@@ -56,11 +57,13 @@ export class RuntimeImage extends pulumi.ComponentResource {
       : { PYTHON_IMAGE: args.pythonImage };
     const tag = pulumi.output(buildArgs).apply((values) => imageTag(program, { ...values, architecture }));
     const url = repository.repositoryUrl;
+    // from where the program runs, so that another checkout of it is no other image
+    const folder = relative(process.cwd(), packageRoot()) || ".";
     const image = new dockerBuild.Image(
       `${name}-image`,
       {
-        context: { location: packageRoot() },
-        dockerfile: { location: `${packageRoot()}/${dockerfileOf(program)}` },
+        context: { location: folder },
+        dockerfile: { location: `${folder}/${dockerfileOf(program)}` },
         platforms: [architecture === "amd64" ? "linux/amd64" : "linux/arm64"],
         buildArgs,
         tags: [pulumi.interpolate`${url}:${tag}`],
