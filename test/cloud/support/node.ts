@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { CoreV1Api } from "@kubernetes/client-node";
+import { CoreV1Api, type V1Taint } from "@kubernetes/client-node";
 import { awaitWith, startProcess, type ClusterProcess } from "./cluster-process.ts";
 import type { ControlPlane } from "./control-plane.ts";
 import { containerdConfig, containerdSocket, kubeletConfig, networkConfig, type NodePlace } from "./node-config.ts";
@@ -15,6 +15,7 @@ const READY_SECONDS = 120;
 
 export interface NodeOptions {
   readonly labels?: Readonly<Record<string, string>>;
+  readonly taints?: readonly V1Taint[];
   /** Memory that pods cannot have, of the machine's; default 0. Makes a node small. */
   readonly reservedMiB?: number;
 }
@@ -116,16 +117,20 @@ export class ClusterNode {
 
   /** Containers of that image can start from now on. */
   async importImage(tar: string): Promise<void> {
-    const ctr = join(this.place.debianRoot, "usr/bin/ctr");
-    await run(ctr, [
-      "--address",
-      containerdSocket(this.place.folder),
-      "--namespace",
-      "k8s.io",
-      "images",
-      "import",
-      tar,
-    ]);
+    await this.images("import", tar);
+  }
+
+  /**
+   * Gives an image that it holds a name by digest too, as one has that was pulled by it.
+   * @param repository default: that of the tag
+   * @returns `repository@sha256:…`
+   */
+  async pinImage(tag: string, repository = tag.slice(0, tag.lastIndexOf(":"))): Promise<string> {
+    const digest = /sha256:[0-9a-f]{64}/.exec(await this.images("list", `name==${tag}`))?.[0];
+    if (digest === undefined) throw new Error(`node ${this.name} has no image ${tag}`);
+    const pinned = `${repository}@${digest}`;
+    await this.images("tag", "--force", tag, pinned);
+    return pinned;
   }
 
   /** Processes of all its pods together. */
@@ -137,7 +142,13 @@ export class ClusterNode {
     return files.reduce((sum, path) => sum + linesOf(join(group, path)), 0);
   }
 
-  private async writeFiles({ labels = {}, reservedMiB = 0 }: NodeOptions): Promise<void> {
+  private async images(...args: readonly string[]): Promise<string> {
+    const ctr = join(this.place.debianRoot, "usr/bin/ctr");
+    const place = ["--address", containerdSocket(this.place.folder), "--namespace", "k8s.io"];
+    return (await run(ctr, [...place, "images", ...args])).stdout;
+  }
+
+  private async writeFiles({ labels = {}, taints = [], reservedMiB = 0 }: NodeOptions): Promise<void> {
     const { folder, address } = this.place;
     for (const part of ["images", "logs", "network"]) mkdirSync(join(folder, part), { recursive: true });
     const alternativeNames = [`IP:${address}`];
@@ -157,7 +168,7 @@ export class ClusterNode {
         .map(([key, value]) => `${key}=${value}`)
         .join(","),
       "containerd.toml": containerdConfig(this.place),
-      "kubelet.yaml": kubeletConfig(this.place, trust, reservedMiB),
+      "kubelet.yaml": kubeletConfig(this.place, trust, reservedMiB, taints),
       "network/10-bridge.conflist": networkConfig(this.place),
     };
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 });
