@@ -48,10 +48,11 @@ export async function whenWorkers(
   pool: KubernetesPool,
   holds: (workers: readonly PoolWorker[]) => boolean,
   seconds = 60,
+  job = NAME.job,
 ): Promise<readonly PoolWorker[]> {
   const untilMs = realClock.monotonicMs() + 1000 * seconds;
   for (;;) {
-    const workers = await pool.workers(NAME.job, NAME.epoch);
+    const workers = await pool.workers(job, NAME.epoch);
     if (holds(workers)) return workers;
     if (realClock.monotonicMs() > untilMs) throw new Error(`workers are not as awaited: ${JSON.stringify(workers)}`);
     await realClock.sleep(100);

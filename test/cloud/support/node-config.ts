@@ -1,5 +1,6 @@
 /** What a test node's containerd and kubelet are told. */
 import { join } from "node:path";
+import type { V1Taint } from "@kubernetes/client-node";
 import { stringify } from "yaml";
 import type { CertificateFiles } from "./certificates.ts";
 
@@ -75,8 +76,16 @@ export interface KubeletTrust {
   readonly authority: string;
 }
 
-/** @param reservedMiB taken off what pods may ask for and use. */
-export function kubeletConfig(place: NodePlace, trust: KubeletTrust, reservedMiB: number): string {
+/**
+ * @param reservedMiB taken off what pods may ask for and use
+ * @param taints of the node from its first moment
+ */
+export function kubeletConfig(
+  place: NodePlace,
+  trust: KubeletTrust,
+  reservedMiB: number,
+  taints: readonly V1Taint[],
+): string {
   return stringify({
     apiVersion: "kubelet.config.k8s.io/v1beta1",
     kind: "KubeletConfiguration",
@@ -98,6 +107,7 @@ export function kubeletConfig(place: NodePlace, trust: KubeletTrust, reservedMiB
     failSwapOn: false,
     oomScoreAdj: 0,
     enforceNodeAllocatable: ["pods"],
+    registerWithTaints: taints,
     systemReserved: { memory: `${String(reservedMiB)}Mi` },
     makeIPTablesUtilChains: false,
     // the disk is the whole machine's, and other work fills it
