@@ -117,16 +117,20 @@ export class ClusterNode {
 
   /** Containers of that image can start from now on. */
   async importImage(tar: string): Promise<void> {
-    const ctr = join(this.place.debianRoot, "usr/bin/ctr");
-    await run(ctr, [
-      "--address",
-      containerdSocket(this.place.folder),
-      "--namespace",
-      "k8s.io",
-      "images",
-      "import",
-      tar,
-    ]);
+    await this.images("import", tar);
+  }
+
+  /**
+   * Gives an image that it holds a name by digest too, as one has that was pulled by it.
+   * @param repository default: that of the tag
+   * @returns `repository@sha256:…`
+   */
+  async pinImage(tag: string, repository = tag.slice(0, tag.lastIndexOf(":"))): Promise<string> {
+    const digest = /sha256:[0-9a-f]{64}/.exec(await this.images("list", `name==${tag}`))?.[0];
+    if (digest === undefined) throw new Error(`node ${this.name} has no image ${tag}`);
+    const pinned = `${repository}@${digest}`;
+    await this.images("tag", "--force", tag, pinned);
+    return pinned;
   }
 
   /** Processes of all its pods together. */
@@ -136,6 +140,12 @@ export class ClusterNode {
       path.endsWith("cgroup.procs"),
     );
     return files.reduce((sum, path) => sum + linesOf(join(group, path)), 0);
+  }
+
+  private async images(...args: readonly string[]): Promise<string> {
+    const ctr = join(this.place.debianRoot, "usr/bin/ctr");
+    const place = ["--address", containerdSocket(this.place.folder), "--namespace", "k8s.io"];
+    return (await run(ctr, [...place, "images", ...args])).stdout;
   }
 
   private async writeFiles({ labels = {}, taints = [], reservedMiB = 0 }: NodeOptions): Promise<void> {
