@@ -12,6 +12,8 @@ const PACKED = [
 ];
 const SET_UP = ["node_modules", ".venv"];
 const OUTPUT_BYTES_MAX = 64 << 20;
+/** A program that takes longer is ended, so that none outlives its test. */
+const RUN_SECONDS = { npm: 500, project: 200 };
 
 export interface InstalledPackage {
   /** The copy of this repository that was packed. */
@@ -55,19 +57,19 @@ export async function installPackage(): Promise<InstalledPackage> {
     source,
     project,
     root: join(project, "node_modules", "millrace"),
-    run: (file, args) => runIn(project, file, args),
+    run: (file, args) => runIn(project, file, args, RUN_SECONDS.project),
     linkPulumi: () => symlink(join(REPOSITORY, "node_modules", "@pulumi"), join(project, "node_modules", "@pulumi")),
     remove,
   };
 }
 
 async function must(folder: string, file: string, args: readonly string[]): Promise<void> {
-  const { code, stdout, stderr } = await runIn(folder, file, args);
+  const { code, stdout, stderr } = await runIn(folder, file, args, RUN_SECONDS.npm);
   if (code !== 0) throw new Error(`${[file, ...args].join(" ")} failed:\n${stdout}${stderr}`);
 }
 
-function runIn(folder: string, file: string, args: readonly string[]): Promise<Ran> {
-  const options = { cwd: folder, env: ownersEnvironment(), maxBuffer: OUTPUT_BYTES_MAX };
+function runIn(folder: string, file: string, args: readonly string[], seconds: number): Promise<Ran> {
+  const options = { cwd: folder, env: ownersEnvironment(), maxBuffer: OUTPUT_BYTES_MAX, timeout: seconds * 1000 };
   return new Promise((resolve, reject) => {
     execFile(file, [...args], options, (error, stdout, stderr) => {
       if (error !== null && typeof error.code !== "number") reject(new Error(`${file}: ${error.message}`));
