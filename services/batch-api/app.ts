@@ -5,6 +5,7 @@ import { LIMITS } from "../protocol/limits.ts";
 import type { Authenticator } from "./auth/admission.ts";
 import { guardDoors } from "./auth/guard.ts";
 import { cortexRoutes } from "./dialects/cortex.ts";
+import { drainWhenClosing } from "./leaving.ts";
 import { apiRoutes } from "./routes/apis.ts";
 import type { App, Door } from "./routes/door.ts";
 import { refuseCrossSite, refuseForeignHost, refuseOtherApi, refuseWhileStarting } from "./routes/guards.ts";
@@ -29,6 +30,8 @@ export interface AppOptions extends Omit<Door, "heartbeatSeconds"> {
   readonly version: string;
   /** Default 15. */
   readonly heartbeatSeconds?: number;
+  /** How long requests under way may take to end once the doors close, seconds. Default 0: they are cut. */
+  readonly drainSeconds?: number;
 }
 
 /**
@@ -40,7 +43,10 @@ export interface AppOptions extends Omit<Door, "heartbeatSeconds"> {
  */
 export async function buildApp(options: AppOptions): Promise<App> {
   const door: Door = { ...options, heartbeatSeconds: options.heartbeatSeconds ?? 15 };
-  const app: App = Fastify(serverOptions(options));
+  const { drainSeconds = 0 } = options;
+  const drains = { forceCloseConnections: "idle", return503OnClosing: false } as const;
+  const app: App = Fastify({ ...serverOptions(options), ...(drainSeconds > 0 ? drains : {}) });
+  if (drainSeconds > 0) drainWhenClosing(app, options.clock, drainSeconds);
   answerUnknownAddresses(app);
   app.setErrorHandler(replyProblem);
   app.addHook("onRequest", async (request, reply) => {

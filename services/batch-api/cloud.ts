@@ -38,6 +38,8 @@ export interface CloudService {
 
 /** A look costs a few paid requests; a job's end is told after some of them. */
 const PACE: ServiceParts["pace"] = { tickMs: 1_000, tickMinMs: 200, tellMs: 2_000, busyMs: 1_000, idleMs: 15_000 };
+/** Half of what a service has to leave: the other half is for its last log lines. */
+const DRAIN_SECONDS = 10;
 /** Loops and doors of the service try on by themselves, or tell; a call that waited for minutes would hold them up. */
 const ATTEMPTS_MAX = 20;
 
@@ -83,9 +85,9 @@ export async function startCloud(options: CloudOptions): Promise<CloudService> {
       end.abort();
       await Promise.all([running, watching, keeping, watchingCode]);
       await service.replica.drained();
+      await closed; // its last answers may need what follows
       await pool.close();
       await logs.close();
-      await closed;
     },
   };
 }
@@ -139,7 +141,7 @@ async function openDoors(
     ...{ jobs, apis, metrics, clock: realClock, random: realRandom, readiness, version, authenticator, hosts },
     ...{ only: config.api, workersMax: config.workersMax },
   };
-  const app = await buildApp(door);
+  const app = await buildApp({ ...door, drainSeconds: DRAIN_SECONDS });
   await app.listen({ host, port: config.port });
   const healthApp = await buildHealthApp(door);
   await healthApp.listen({ host: "0.0.0.0", port: config.healthPort });
