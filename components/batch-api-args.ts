@@ -58,6 +58,11 @@ export interface BatchApiArgs {
   readonly replicas?: number;
   /** Of a pinned project: what this stack changes in its spec, field by field. */
   readonly overrides?: SpecOverrides;
+  /**
+   * Further APIs that callers with scope `admin` may make here by deploying to new names (the predecessor's `create_api`): how many
+   * at most, 1 to 100. They have this one's rights, nodes, lanes and logs, and code of their own. Default: none.
+   */
+  readonly createApis?: { readonly namesMax: number };
   /** How long logs are kept, days: one of `LOG_RETENTION_DAYS`; default 30. */
   readonly logRetentionDays?: number;
   readonly tags?: Tags;

@@ -202,6 +202,7 @@ export class BatchApi extends pulumi.ComponentResource {
           [ENV.podTemplate]: POD_TEMPLATE,
           [ENV.builderServiceAccount]: BUILDER_ACCOUNT,
           [ENV.workersMax]: String(args.workersMax ?? BATCH_API_DEFAULTS.workersMax),
+          ...(args.createApis === undefined ? {} : { [ENV.createApisMax]: String(args.createApis.namesMax) }),
           [ENV.code]: codeOwnerText(code.kind === "project" ? { kind: "pinned", stack } : { kind: "deployed" }),
           ...(auth === undefined ? {} : { [ENV.auth]: encodeAuth(authConfigOf(args)) }),
         },

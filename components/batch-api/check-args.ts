@@ -29,7 +29,7 @@ export interface CheckedApi {
 const ARGUMENTS = [
   ...["cluster", "code", "runsOn", "reads", "writes", "datasetKeyArns", "permissions", "env", "secrets", "compute"],
   ...["workersMax", "concurrentJobsMax", "deadLetterQueues", "alarmActions", "auth", "ingress", "image", "replicas"],
-  ...["overrides", "logRetentionDays", "tags"],
+  ...["overrides", "createApis", "logRetentionDays", "tags"],
 ];
 const REPLICAS_MAX = 10;
 
@@ -82,6 +82,7 @@ function checkSizes(args: BatchApiArgs, faults: Faults): void {
   faults.integer("workersMax", args.workersMax, { min: 1, max: LIMITS.workersMax });
   faults.integer("concurrentJobsMax", args.concurrentJobsMax, { min: 1, max: LANES_MAX });
   faults.integer("replicas", args.replicas, { min: 1, max: REPLICAS_MAX });
+  faults.integer("createApis.namesMax", args.createApis?.namesMax, { min: 1, max: LIMITS.hostedApisMax });
   const { overrides = {}, logRetentionDays } = args;
   faults.onlyKnown("overrides", overrides, [
     ...["config", "env", "workers", "batchSize", "attempts", "isolate", "batchTimeoutSeconds"],

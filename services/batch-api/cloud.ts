@@ -60,6 +60,7 @@ export async function startCloud(options: CloudOptions): Promise<CloudService> {
     readiness: (api, version) => code.environments.readiness(api, version),
     pace: PACE,
     ...{ only: config.api, owner: config.code },
+    ...{ workersMax: config.workersMax, createApisMax: config.createApisMax },
     handlerKinds: ["python", "container"],
     replica: { id: realRandom.hex(8), lanes: config.laneUrls.length, alone: false, onFatal: options.onFatal },
   });
@@ -139,7 +140,8 @@ async function openDoors(
   const { jobs, apis, metrics } = service;
   const door: AppOptions = {
     ...{ jobs, apis, metrics, clock: realClock, random: realRandom, readiness, version, authenticator, hosts },
-    ...{ only: config.api, workersMax: config.workersMax },
+    // where others may be made here, the services know which names there are
+    ...(config.createApisMax > 0 ? {} : { only: config.api }),
   };
   const app = await buildApp({ ...door, drainSeconds: DRAIN_SECONDS });
   await app.listen({ host, port: config.port });

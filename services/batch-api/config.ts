@@ -22,6 +22,8 @@ export interface ServiceConfig extends CloudConfig {
   readonly builderServiceAccount: string | undefined;
   /** Workers that one job may have. */
   readonly workersMax: number;
+  /** Further APIs that this one may be asked to host; 0: none. */
+  readonly createApisMax: number;
   /** How the doors tell who asks. */
   readonly auth: ServiceAuth;
   /** Where the doors listen: on all addresses of the pod, or on its loopback where `auth` is none. */
@@ -34,6 +36,8 @@ const PORT = { default: DOORS_PORT, min: 1, max: 65_535 } as const;
 const HEALTH = { ...PORT, default: HEALTH_PORT } as const;
 
 const WORKERS_MAX = { default: LIMITS.workersMax, min: 1, max: LIMITS.workersMax } as const;
+
+const CREATE_APIS_MAX = { default: 0, min: 0, max: LIMITS.hostedApisMax } as const;
 
 const NAMESPACE_CHARACTERS_MAX = 63;
 
@@ -48,6 +52,7 @@ export function readServiceConfig(environment: Environment): ServiceConfig {
     code: codeOf(environment[ENV.code] ?? "", faults),
     builderServiceAccount: builderAccountOf(environment, faults),
     workersMax: integerOf(environment, ENV.workersMax, WORKERS_MAX, faults),
+    createApisMax: integerOf(environment, ENV.createApisMax, CREATE_APIS_MAX, faults),
     auth: authOf(environment, faults),
     port: integerOf(environment, ENV.port, PORT, faults),
     healthPort: integerOf(environment, ENV.healthPort, HEALTH, faults),

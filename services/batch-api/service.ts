@@ -10,9 +10,11 @@ import type { JobSpec } from "../protocol/jobs.ts";
 import type { ApiService } from "./apis/api-service.ts";
 import { Apis, type ApisOptions } from "./apis/apis.ts";
 import type { DriverDeps } from "./driver/context.ts";
+import { Hosting } from "./apis/hosting.ts";
 import { driverMetrics } from "./driver/metrics.ts";
 import { Replica, type ReplicaOptions } from "./driver/replica.ts";
 import type { JobService } from "./jobs/job-service.ts";
+import { hostedJobs, stopHostedJobs } from "./jobs/hosted-jobs.ts";
 import { createJobService } from "./jobs/jobs.ts";
 import { stopAllJobs } from "./jobs/stop-all.ts";
 import { splitSource } from "./splitter/split-source.ts";
@@ -23,6 +25,8 @@ export interface ServiceParts extends Omit<ApisOptions, "stopAllJobs"> {
   readonly pool: WorkerPool;
   readonly logs: LogStore;
   readonly dataset: Dataset;
+  /** Further APIs that the one of `only` may host; default 0. */
+  readonly createApisMax?: number;
   /** Workers that one job may have; default `LIMITS.workersMax`. */
   readonly workersMax?: number;
   readonly log: DriverDeps["log"];
@@ -67,7 +71,16 @@ export function buildService(parts: ServiceParts): Service {
     },
   });
   const apis = new Apis({ ...parts, stopAllJobs: (api) => stopAllJobs(store, jobs, realClock, api) });
-  return { jobs, apis, replica, metrics: metricsOf(replica) };
+  return { ...doorsOf(parts, jobs, apis), replica, metrics: metricsOf(replica) };
+}
+
+/** What the doors speak to: the services themselves, or, where further APIs may be made, those that know their names. */
+function doorsOf(parts: ServiceParts, jobs: JobService, apis: Apis): { jobs: JobService; apis: ApiService } {
+  const { store, only: host, createApisMax = 0 } = parts;
+  if (host === undefined || createApisMax === 0) return { jobs, apis };
+  const stopJobsOf = (name: string) => stopHostedJobs(jobs, realClock, host, name);
+  const hosting = new Hosting({ store, apis, host, namesMax: createApisMax, stopJobsOf });
+  return { jobs: hostedJobs({ jobs, store, host, currentOf: (name) => hosting.currentOf(name) }), apis: hosting };
 }
 
 /** Logs are no part of the truth: a line that cannot be written must not end the service. */

@@ -18,6 +18,8 @@ export const ENV = {
   code: "MILLRACE_CODE",
   /** service: workers that one job may ask for at most; default `LIMITS.workersMax`. */
   workersMax: "MILLRACE_WORKERS_MAX",
+  /** service: further APIs that it may be asked to host under its own keys, rights and lanes; default 0: none. */
+  createApisMax: "MILLRACE_CREATE_APIS_MAX",
   /** service: where its doors listen, inside its pod, and its health and metrics. */
   port: "MILLRACE_PORT",
   healthPort: "MILLRACE_HEALTH_PORT",

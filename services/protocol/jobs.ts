@@ -20,6 +20,8 @@ export interface JobSpec {
   readonly format: typeof JOB_FORMAT;
   readonly job: string;
   readonly api: string;
+  /** The API that it was submitted to, where `api` hosts that one: keys, rights and lanes are the host's. */
+  readonly hosted?: string;
   /** The version of the API that it runs and ends on. */
   readonly version: string;
   /** 128 random bits, hex: tells the submissions that race for one idempotency key apart. */
@@ -141,6 +143,18 @@ export interface ApiVersion {
 
 /** A Kubernetes PodTemplateSpec, as the API server gave it or a stack rendered it. */
 export type PodTemplate = Readonly<Record<string, unknown>>;
+
+/** `hosted.json`: further APIs under one API's keys. */
+export interface HostedApis {
+  /** By name: the version that new jobs get. */
+  readonly apis: Readonly<Record<string, CurrentVersion>>;
+  readonly writes: number;
+}
+
+/** The API that people know a job by. */
+export function apiOf({ api, hosted }: Pick<JobSpec, "api" | "hosted">): string {
+  return hosted ?? api;
+}
 
 /** `current.json`. */
 export interface CurrentVersion {

@@ -9,6 +9,8 @@ export function apiKeys(api: string) {
     root,
     /** Record: the version that new jobs get. */
     current: `${root}current.json`,
+    /** Record: further APIs that stand under this one's keys, by name. */
+    hosted: `${root}hosted.json`,
     versions: `${root}versions/`,
     version: (version: string) => `${root}versions/${version}.json`,
     project: (sha256: string) => `${root}projects/${sha256}.tar.gz`,

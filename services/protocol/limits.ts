@@ -12,6 +12,8 @@ export const LIMITS = {
   /** Kubernetes names are made of the API's name and the job id, and end at 63. */
   apiNameCharactersMax: 42,
   workersMax: 10_000,
+  /** Their names and versions stand in one record, which each deployment swaps. */
+  hostedApisMax: 100,
   batchSizeMax: 1_000_000,
   /** Failed attempts of a batch are a 31-bit set. */
   attemptsMax: 30,

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { ObjectStore } from "../backends/object-store.ts";
-import type { ApiVersion, JobSpec } from "../protocol/jobs.ts";
+import { apiOf, type ApiVersion, type JobSpec } from "../protocol/jobs.ts";
 import { apiKeys, jobKeys } from "../protocol/keys.ts";
 import type { SplitEnd } from "../protocol/pointers.ts";
 import type { WorkerBackends } from "./backends.ts";
@@ -57,7 +57,7 @@ export function jobSpecOf(spec: JobSpec, splitEnd: SplitEnd | undefined): Record
   const { dead_letter_queue: deadLetters } = spec;
   return {
     job_id: spec.job,
-    api_name: spec.api,
+    api_name: apiOf(spec),
     kind: "BatchAPI",
     workers: spec.workers,
     config: spec.config,

@@ -33,6 +33,7 @@ const CASES: Readonly<Record<string, Given | ((around: Around) => Given)>> = {
   "no workers": { workersMax: 0 },
   "a negative number of lanes": { concurrentJobsMax: -1 },
   "half a replica": { replicas: 0.5 },
+  "no further API of those that may be made": { createApis: { namesMax: 0 } },
   "a retention that CloudWatch does not take": { logRetentionDays: 15 },
   "memory beyond the node": ({ cpus }) => ({ runsOn: [cpus], compute: { memory: "64Gi" } }),
   "processors beyond the node": ({ cpus }) => ({ runsOn: [cpus], compute: { cpu: "16" } }),

@@ -34,6 +34,12 @@ describe("BatchApi", () => {
     });
   });
 
+  it("may host so many further APIs as it is told", async () => {
+    const stack = await anApi({ createApis: { namesMax: 5 } });
+
+    expect(serviceEnv(stack)).toMatchObject({ MILLRACE_CREATE_APIS_MAX: "5" });
+  });
+
   it("rolls two replicas without one being missing, and each within the strictest pod security", async () => {
     const stack = await anApi();
 

@@ -98,21 +98,31 @@ export class Apis implements ApiService {
     refuseName(api);
     this.#refuseOthers(api);
     this.#refusePinned(api, `change the project there, and run "pulumi up" on that stack`);
+    const change = await this.#makeCurrent(api, await this.makeVersion(api, api, archive, progress));
+    return { view: await this.get(api), change };
+  }
+
+  /** Makes a version of an API under another one's keys, or its own (`host`), which nothing names yet. */
+  async makeVersion(
+    host: string,
+    api: string,
+    archive: Buffer,
+    progress: (sentence: string) => void,
+  ): Promise<Omit<CurrentVersion, "generation">> {
     const files = await readProject(archive);
     const spec = readSpec(files, api, progress);
     if (!this.#handlerKinds.includes(spec.handler.kind)) throw new Problem("project_spec_invalid", "", [KIND_REFUSED]);
     const fitted = await this.#podTemplate?.(spec); // refuses at once, an environment after minutes
     const environment = await this.#buildEnvironment(files, spec, progress);
     const project = sha256Hex(archive);
-    const keys = apiKeys(api);
+    const keys = apiKeys(host);
     await this.#store.put(keys.project(project), archive);
     const parts = { spec, project, environment, podTemplate: fitted?.template };
     const version = apiVersion(parts, await this.#store.now());
     // A version that existed already keeps the time of its first deployment.
     await this.#store.put(keys.version(version.version), Buffer.from(encodeVersion(version)));
     const template = fitted === undefined ? {} : { template: fitted.age };
-    const change = await this.#makeCurrent(api, { version: version.version, ...template });
-    return { view: await this.get(api), change };
+    return { version: version.version, ...template };
   }
 
   /** Lane records stay: an epoch that began anew at 1 would meet messages of the old ones. */
@@ -231,14 +241,14 @@ export class Apis implements ApiService {
   }
 }
 
-function noSuchApi(api: string): Problem {
+export function noSuchApi(api: string): Problem {
   return new Problem(
     "api_not_found",
     `There is no API ${JSON.stringify(api.slice(0, 100))}; deploy it, or list those there are.`,
   );
 }
 
-function refuseName(api: string): void {
+export function refuseName(api: string): void {
   const fault = apiNameFault(api, "api");
   if (fault !== undefined) throw new Problem("project_invalid", "", [fault]);
   if (!isReservedApiName(api)) return;

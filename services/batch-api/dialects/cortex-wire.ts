@@ -1,6 +1,6 @@
 /** Jobs as Cortex said them (contract B.4, B.6). Where its code and its documents differed, both names are there. */
 import type { ApiSpec } from "../../protocol/api-spec.ts";
-import type { ApiVersion, JobSpec } from "../../protocol/jobs.ts";
+import { apiOf, type ApiVersion, type JobSpec } from "../../protocol/jobs.ts";
 import type { JobView } from "../jobs/job-service.ts";
 import { endedAt, isoTime } from "../routes/job-wire.ts";
 import { STATUS_OF_REASON, STATUS_OF_STATE } from "./cortex-dialects.ts";
@@ -17,7 +17,7 @@ export function specToCortex(spec: JobSpec, dialect: CortexDialect) {
   };
   return {
     job_id: spec.job,
-    api_name: spec.api,
+    api_name: apiOf(spec),
     ...Object.fromEntries(dialect.specFields.map((field) => [field, further[field]])),
     workers: spec.workers,
     config: Object.keys(spec.config).length === 0 ? null : spec.config,

@@ -15,7 +15,7 @@ import { checkSources } from "./acceptance-checks.ts";
 import { bodyHash, candidateJob, claimKey, type Claim } from "./idempotency.ts";
 import type { SubmitOptions } from "./job-service.ts";
 import { encodeStored, readObject } from "./stored.ts";
-import { currentVersion } from "./versions.ts";
+import { currentVersion, versionOf } from "./versions.ts";
 
 export interface AcceptDeps {
   readonly store: ObjectStore;
@@ -44,7 +44,8 @@ export async function accept(
   const accepted = known === undefined ? undefined : await findAccepted(store, api, known);
   if (accepted !== undefined) return completed(store, accepted);
 
-  const version = await currentVersion(store, api);
+  const { hosted } = options;
+  const version = await (hosted === undefined ? currentVersion(store, api) : versionOf(store, api, hosted.version));
   const workers = workersOf(deps, version, submission);
   const draft = { ...(await prepare(deps, version, submission)), workers: workers.allowed };
   const claim = await claimKey(store, api, options, mine, "write");
@@ -53,7 +54,8 @@ export async function accept(
     accepted_at: now,
     warnings: [...warningsOf(submission, options), ...workers.warnings],
   };
-  return completed(store, await writeJob(store, api, claim, { ...draft, ...fields }, submission));
+  const host = hosted === undefined ? {} : { hosted: hosted.name };
+  return completed(store, await writeJob(store, api, claim, { ...draft, ...fields, ...host }, submission));
 }
 
 /** What was asked for and is not done, so that nobody waits for it. */

@@ -11,6 +11,8 @@ export interface SubmitOptions {
   readonly idempotencyKey?: string;
   /** Who asks; part of the idempotency key's scope. */
   readonly principal: string;
+  /** The API that is meant, where the one of the call hosts it, and the version that its new jobs get. */
+  readonly hosted?: { readonly name: string; readonly version: string };
   /** Sentences about what the submission said that a lenient door ignored. */
   readonly warnings?: readonly string[];
 }
@@ -38,12 +40,19 @@ export interface JobList {
 export interface JobService {
   /** Validates, stages inline items, writes the job and answers it. Throws `Problem`. */
   submit(api: string, submission: Submission, options: SubmitOptions): Promise<JobView>;
-  dryRun(api: string, submission: Submission): Promise<DryRun>;
+  /** `hosted`: for an API that the one of the call hosts, which was looked up. */
+  dryRun(api: string, submission: Submission, options?: { readonly hosted: boolean }): Promise<DryRun>;
   /** Throws `Problem` (job_not_found) also when the job belongs to another API. */
   get(api: string, job: string): Promise<JobView>;
   list(
     api: string,
-    query: { readonly state?: JobState; readonly limit?: number; readonly cursor?: string },
+    query: {
+      readonly state?: JobState;
+      readonly limit?: number;
+      readonly cursor?: string;
+      /** Of this API alone, which the one of the call hosts; default: of itself. */
+      readonly hosted?: string;
+    },
   ): Promise<JobList>;
   /** Asks for the stop; returns when that is durable. Throws a Problem for a job that is final. */
   stop(api: string, job: string): Promise<JobView>;

@@ -34,13 +34,13 @@ export function createJobService(deps: JobServiceDeps): JobService {
       deps.poke(api, spec.job);
       return viewJob(deps, api, spec.job);
     },
-    async dryRun(api, { input }) {
-      await currentVersion(store, api);
+    async dryRun(api, { input }, { hosted } = { hosted: false }) {
+      if (!hosted) await currentVersion(store, api);
       return input.kind === "item_list" ? { uris: [], objects: 0 } : listSources(deps.dataset, input);
     },
     get: (api, job) => viewJob(deps, api, job),
     async list(api, query) {
-      await currentVersion(store, api);
+      if (query.hosted === undefined) await currentVersion(store, api);
       return listJobs(deps, api, query);
     },
     async stop(api, job) {

@@ -13,6 +13,8 @@ export interface ListQuery {
   readonly limit?: number;
   /** The last job of the former page. */
   readonly cursor?: string;
+  /** Of this API alone, which the one of the call hosts; default: of itself. */
+  readonly hosted?: string;
 }
 
 const VIEWS_AT_ONCE = 8;
@@ -35,7 +37,12 @@ export async function listJobs(deps: ViewDeps, api: string, query: ListQuery): P
     const ids = await markedJobs(deps.store, api, query.state, after, limit);
     for (const [at, view] of (await views(deps, api, ids)).entries()) {
       after = ids[at];
-      if (view === undefined || (query.state !== undefined && view.state !== query.state)) continue;
+      if (
+        view === undefined ||
+        view.spec.hosted !== query.hosted ||
+        (query.state !== undefined && view.state !== query.state)
+      )
+        continue;
       jobs.push(view);
       if (jobs.length < limit) continue;
       const more = at + 1 < ids.length || ids.length === limit;

@@ -1,5 +1,5 @@
 /** A job as the modern door says it: snake_case, times in ISO 8601 UTC, durations in seconds. */
-import type { JobInput } from "../../protocol/jobs.ts";
+import { apiOf, type JobInput } from "../../protocol/jobs.ts";
 import { FINAL_STATES, isFinal } from "../../protocol/states.ts";
 import type { JobView } from "../jobs/job-service.ts";
 
@@ -25,7 +25,7 @@ export function jobToWire(view: JobView) {
   const started = view.at.running ?? null;
   return {
     job_id: spec.job,
-    api: spec.api,
+    api: apiOf(spec),
     version: spec.version,
     state: view.state,
     splitting: view.splitting,
@@ -56,7 +56,7 @@ export function jobToWire(view: JobView) {
     batch_timeout: spec.batch_timeout_seconds,
     input: inputToWire(spec.input),
     warnings: spec.warnings,
-    links: linksOf(spec.api, spec.job),
+    links: linksOf(apiOf(spec), spec.job),
   };
 }
 

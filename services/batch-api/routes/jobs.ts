@@ -1,4 +1,5 @@
 import type { FastifyRequest } from "fastify";
+import { apiOf } from "../../protocol/jobs.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import { Problem } from "../../protocol/problems.ts";
 import { parseSubmission } from "../../protocol/submission.parse.ts";
@@ -32,7 +33,10 @@ function submitRoute(app: App, { jobs }: Door): void {
     const submission = parseSubmission(bodyBytes(request));
     if (request.query.dry_run === true) return jobs.dryRun(api, submission);
     const view = await jobs.submit(api, submission, { principal: request.principal, ...idempotencyKey(request) });
-    return reply.status(202).header("location", jobPath(view.spec.api, view.spec.job)).send(jobToWire(view));
+    return reply
+      .status(202)
+      .header("location", jobPath(apiOf(view.spec), view.spec.job))
+      .send(jobToWire(view));
   });
 }
 

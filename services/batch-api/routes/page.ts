@@ -1,4 +1,5 @@
 /** A minimal page: the jobs of each API. Works without scripts; with them it refreshes itself. */
+import { apiOf } from "../../protocol/jobs.ts";
 import { createHash } from "node:crypto";
 import type { ApiView } from "../apis/api-service.ts";
 import type { JobView } from "../jobs/job-service.ts";
@@ -88,7 +89,7 @@ function rowOf(view: JobView): string {
   const ended = endedAt(view);
   const lasted = ended === null ? "" : `${((ended - spec.accepted_at) / 1000).toFixed(1)} s`;
   const number = (value: number) => `<td class="number">${value.toLocaleString("en-US")}</td>`;
-  return `<tr><td><a href="${escape(jobPath(spec.api, spec.job))}">${escape(spec.job)}</a></td>
+  return `<tr><td><a href="${escape(jobPath(apiOf(spec), spec.job))}">${escape(spec.job)}</a></td>
 <td class="words"><span class="${view.state}">${view.state.replaceAll("_", " ")}</span><br>
 <small class="quiet">${escape(view.message)}</small></td><td>${bar} ${label}</td>${number(done)}${number(counts.items_failed)}
 <td>${isoTime(spec.accepted_at).slice(0, 19).replace("T", " ")}</td><td>${lasted}</td></tr>`;
