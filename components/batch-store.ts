@@ -27,7 +27,7 @@ export interface ExistingBucket {
   readonly manageLifecycle?: boolean;
 }
 
-/** Nothing expires: a ledger that vanished is work that was lost. The service removes what no job needs any more. */
+/** Nothing else expires: a ledger that vanished is work that was lost, and code may be what a waiting job needs. */
 const LEFTOVERS_DAYS = 1;
 
 /**

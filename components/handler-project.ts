@@ -33,8 +33,8 @@ export interface HandlerProjectArgs {
  *
  *     const project = new HandlerProject("words", { store, api: "word-count", path: "./word-count", podTemplate });
  *
- * Both objects stay when the stack moves on or is destroyed: jobs end on the version that they were accepted with. The service
- * removes what no job needs any more.
+ * Both objects stay when the stack moves on or is destroyed: jobs end on the version that they were accepted with. Nothing
+ * removes them by itself.
  *
  * @throws {pulumi.InputPropertyError} when the folder is no project, or its file has faults
  */
