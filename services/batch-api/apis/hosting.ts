@@ -32,13 +32,14 @@ export class Hosting implements ApiService {
   }
 
   async list(): Promise<readonly ApiView[]> {
-    const names = Object.keys((await this.#read())?.value.apis ?? {}).sort();
-    const hosted = await Promise.all(names.map((name) => this.#find(name)));
+    const named = Object.entries((await this.#read())?.value.apis ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+    const hosted = await Promise.all(named.map(([, current]) => this.#view(current)));
     return [...(await this.#options.apis.list()), ...hosted.filter((view) => view !== undefined)];
   }
 
   async get(api: string): Promise<ApiView> {
-    const view = api === this.#options.host ? await this.#options.apis.get(api) : await this.#find(api);
+    if (api === this.#options.host) return this.#options.apis.get(api);
+    const view = await this.#view(await this.#currentOf(api));
     if (view === undefined) throw noSuchApi(api);
     return view;
   }
@@ -70,16 +71,18 @@ export class Hosting implements ApiService {
 
   /** The version that new jobs of a hosted API get. Throws `Problem` (api_not_found). */
   async currentOf(api: string): Promise<string> {
-    const current = (await this.#read())?.value.apis[api];
-    if (current === undefined) throw noSuchApi(api);
-    return current.version;
+    return (await this.#currentOf(api)).version;
   }
 
-  async #find(api: string): Promise<ApiView | undefined> {
+  async #currentOf(api: string): Promise<CurrentVersion> {
+    const current = (await this.#read())?.value.apis[api];
+    if (current === undefined) throw noSuchApi(api);
+    return current;
+  }
+
+  async #view({ version }: CurrentVersion): Promise<ApiView | undefined> {
     const { store, host } = this.#options;
-    const named = (await this.#read())?.value.apis[api];
-    if (named === undefined) return undefined;
-    const current = await readObject<ApiVersion>(store, apiKeys(host).version(named.version), JOB_FORMAT);
+    const current = await readObject<ApiVersion>(store, apiKeys(host).version(version), JOB_FORMAT);
     if (current === undefined) return undefined;
     return { current, versions: [{ version: current.version, created_at: current.created_at }] };
   }

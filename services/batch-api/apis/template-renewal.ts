@@ -76,7 +76,7 @@ export class TemplateRenewal {
     const former = await versionOf(store, api, before.value.version);
     const { spec, project } = former;
     const podTemplate = fit(spec, template);
-    const environment = await this.#environmentOf(former, template, signal);
+    const environment = await this.#environmentOf(api, former, template, signal);
     const next = apiVersion({ spec, project, environment, podTemplate }, await store.now());
     await store.put(apiKeys(api).version(next.version), Buffer.from(encodeVersion(next)));
     if (!(await swapCurrent(store, api, { version: next.version, template: age }, before))) return; // the next look sees why
@@ -84,13 +84,18 @@ export class TemplateRenewal {
     log.info({ api, from: former.version, to: next.version }, "new jobs get the pod template that is declared now");
   }
 
-  async #environmentOf(former: ApiVersion, template: V1PodTemplateSpec, signal: AbortSignal): Promise<string | null> {
+  async #environmentOf(
+    api: string,
+    former: ApiVersion,
+    template: V1PodTemplateSpec,
+    signal: AbortSignal,
+  ): Promise<string | null> {
     const { handler } = former.spec;
     if (handler.kind !== "python" || former.environment === null) return null;
     const { store, log, build } = this.#options;
     const progress = (sentence: string) => {
-      log.info({ api: former.api }, sentence);
+      log.info({ api }, sentence);
     };
-    return build(template, await projectFilesOf(store, former), handler.dependencies, progress, signal);
+    return build(template, await projectFilesOf(store, api, former), handler.dependencies, progress, signal);
   }
 }

@@ -56,7 +56,7 @@ export class VersionEnvironments {
   /** Begins a build when there is neither an environment nor a build; never waits for one. */
   async readiness(api: string, version: string): Promise<CodeReadiness> {
     const { store, clock } = this.#options;
-    const place = `${api}/${version}`;
+    const place = placeOf(api, version);
     const known = this.#builds.get(place);
     if (known?.kind === "building") return told(known);
     if (known !== undefined && clock.monotonicMs() < known.untilMs) return told(known);
@@ -70,11 +70,12 @@ export class VersionEnvironments {
     const failures = known === undefined || known.failures >= LIMITS.environmentBuildsMax ? 0 : known.failures;
     // Asked by two jobs at once, the second of them finds the build of the first.
     const begun = this.#builds.get(place);
-    return told(begun?.kind === "building" ? begun : this.#begin(place, found, failures));
+    return told(begun?.kind === "building" ? begun : this.#begin(api, found, failures));
   }
 
-  #begin(place: string, version: ApiVersion, failures: number): Build {
+  #begin(api: string, version: ApiVersion, failures: number): Build {
     const { store, log, make, signal, clock } = this.#options;
+    const place = placeOf(api, version.version);
     const build: Build = { kind: "building", failures, said: "it is being built" };
     this.#builds.set(place, build);
     const said = (sentence: string) => {
@@ -82,17 +83,21 @@ export class VersionEnvironments {
     };
     void (async () => {
       try {
-        await make(version, await projectFilesOf(store, version), said, signal);
+        await make(version, await projectFilesOf(store, api, version), said, signal);
         this.#builds.delete(place);
       } catch (error) {
         this.#builds.delete(place);
         if (signal.aborted) return;
-        log.warn({ api: version.api, version: version.version, err: error }, "an environment could not be built");
+        log.warn({ api, version: version.version, err: error }, "an environment could not be built");
         this.#builds.set(place, paused(error, failures, clock.monotonicMs()));
       }
     })();
     return build;
   }
+}
+
+function placeOf(api: string, version: string): string {
+  return `${api}/${version}`;
 }
 
 function paused(error: unknown, failures: number, nowMs: number): Build {

@@ -3,6 +3,7 @@ import { realClock } from "../../../services/backends/clock.real.ts";
 import type { ObjectStore } from "../../../services/backends/object-store.ts";
 import { Apis } from "../../../services/batch-api/apis/apis.ts";
 import { Hosting } from "../../../services/batch-api/apis/hosting.ts";
+import { projectFilesOf } from "../../../services/batch-api/apis/stored-project.ts";
 import { hostedJobs, stopHostedJobs } from "../../../services/batch-api/jobs/hosted-jobs.ts";
 import type { JobService } from "../../../services/batch-api/jobs/job-service.ts";
 import { readState, swapState } from "../../../services/batch-api/jobs/state-record.ts";
@@ -105,6 +106,12 @@ describe("an API that hosts others", () => {
     expect((await jobs.get("words", job.spec.job)).spec.version).toBe(first.view.current.version);
     const code = await store.get(apiKeys("digits").version(job.spec.version));
     expect(code).toBeDefined();
+  });
+
+  it("finds their code under its own keys, for an environment that must be built again", async () => {
+    const { view } = await deploy("words");
+
+    expect([...(await projectFilesOf(store, "digits", view.current)).keys()]).toEqual(["handler.py", "millrace.yaml"]);
   });
 
   it("stops the jobs of one that is removed, and no other's", async () => {
