@@ -3,7 +3,7 @@ import * as aws from "@pulumi/aws";
 import type * as pulumi from "@pulumi/pulumi";
 import type { BatchCluster } from "./batch-cluster.ts";
 import { PRIORITY, prioritySuffix } from "./cluster/autoscaler.ts";
-import { autoScalingGroupNameOf, defaultAmiType, nodeTemplate } from "./cluster/node-template.ts";
+import { autoScalingGroupNameOf, defaultAmiType, NODE_GROUP_LABEL, nodeTemplate } from "./cluster/node-template.ts";
 import { CPU_INSTANCE_TYPES } from "./cpu-instance-types.ts";
 import { GPU_INSTANCE_TYPES } from "./gpu-instance-types.ts";
 import { type InstanceShape, kubeletAllocatable, shapeOf } from "./instance-shape.ts";
@@ -63,9 +63,6 @@ export interface WorkerNodeGroup {
   readonly ephemeralStorageGiB: number;
   readonly nodesMax: number;
 }
-
-/** Label by which workers choose their group. */
-export const NODE_GROUP_LABEL = "millrace/node-group";
 
 /**
  * Label that the autoscaler takes for "this node will have GPUs": without it, it starts one node after the other while the device

@@ -1,6 +1,7 @@
 /** Judges a `BatchApi`'s arguments by their plain values, all faults at once, before anything is declared. */
 import { apiNameFault, isReservedApiName } from "../../services/protocol/api-names.ts";
 import { readAuth } from "../../services/protocol/auth.ts";
+import { isEnvironmentName, isOwnEnvironmentName } from "../../services/protocol/api-spec.values.ts";
 import { apiKeyNameFault } from "../../services/protocol/api-keys.ts";
 import { LIMITS } from "../../services/protocol/limits.ts";
 import { networkFault } from "../../services/protocol/networks.ts";
@@ -99,12 +100,12 @@ function checkSizes(args: BatchApiArgs, faults: Faults): void {
 function checkEnvironment({ env = {}, secrets = {}, overrides = {} }: BatchApiArgs, faults: Faults): void {
   for (const [property, variables] of Object.entries({ env, secrets, "overrides.env": overrides.env ?? {} })) {
     for (const variable of Object.keys(variables)) {
-      if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(variable)) {
+      if (!isEnvironmentName(variable)) {
         faults.add(
           `${property}.${variable}`,
           "is no name of an environment variable; use letters, digits and _, no digit first",
         );
-      } else if (/^(CORTEX_|MILLRACE_)/.test(variable)) {
+      } else if (isOwnEnvironmentName(variable)) {
         faults.add(
           `${property}.${variable}`,
           "has a name of the service's own; begin neither with CORTEX_ nor with MILLRACE_",

@@ -1,5 +1,5 @@
 /** Whether a worker fits on the nodes that it is to run on. */
-import { bytesOf, MEMORY } from "../../services/protocol/api-spec.values.ts";
+import { bytesOf, CPUS, MEMORY } from "../../services/protocol/api-spec.values.ts";
 import type { BatchApiArgs } from "../batch-api-args.ts";
 import type { Faults } from "../faults.ts";
 import { shapeInWords } from "../instance-shape.ts";
@@ -7,7 +7,6 @@ import type { CheckedProject } from "./checked-project.ts";
 import type { Compute } from "./worker-template.ts";
 
 const MIB = 1024 * 1024;
-const CPU = /^\d+(\.\d+)?$|^\d+m$/;
 const GPUS_MAX = 64;
 
 /** The worker's compute; what does not fit goes to `faults` under `compute`, or under `code.path` when the project asks for it. */
@@ -77,11 +76,11 @@ function checkAmounts(compute: Compute, faults: Faults): void {
     if (amount === undefined || (MEMORY.shape.test(amount) && bytesOf(amount) > 0)) continue;
     faults.add(`compute.${property}`, `is "${amount}"; write ${MEMORY.expected}`);
   }
-  if (compute.cpu !== undefined && !(CPU.test(compute.cpu) && Number.parseFloat(compute.cpu) > 0)) {
+  if (compute.cpu !== undefined && !(CPUS.shape.test(compute.cpu) && Number.parseFloat(compute.cpu) > 0)) {
     faults.add("compute.cpu", `is "${compute.cpu}"; write a number of processors like 2, 0.5 or 500m, as text`);
   }
 }
 
 function cpuMillisOf(cpu: string): number {
-  return CPU.test(cpu) ? Number.parseFloat(cpu) * (cpu.endsWith("m") ? 1 : 1000) : 0;
+  return CPUS.shape.test(cpu) ? Number.parseFloat(cpu) * (cpu.endsWith("m") ? 1 : 1000) : 0;
 }

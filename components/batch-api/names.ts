@@ -2,8 +2,15 @@
  * Names of an API's Kubernetes objects. They are given, not drawn: roles, pod templates in stored versions and people refer to
  * them, and each API has a namespace of its own, so that none is there twice.
  */
+import { API_LABEL } from "../../services/protocol/service-pods.ts";
 
-export { DOORS_PORT, HEALTH_PORT, namespaceOf, serviceLabels } from "../../services/protocol/service-pods.ts";
+export {
+  API_LABEL,
+  DOORS_PORT,
+  HEALTH_PORT,
+  namespaceOf,
+  serviceLabels,
+} from "../../services/protocol/service-pods.ts";
 
 export const SERVICE_ACCOUNT = "service";
 export const WORKER_ACCOUNT = "worker";
@@ -17,5 +24,5 @@ export const WORKER_SECRET = "worker-environment";
 export const API_KEYS_SECRET = "api-keys";
 
 export function workerLabels(api: string): Readonly<Record<string, string>> {
-  return { "app.kubernetes.io/name": "millrace-worker", "millrace/api": api };
+  return { "app.kubernetes.io/name": "millrace-worker", [API_LABEL]: api };
 }

@@ -2,6 +2,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import {
+  API_LABEL,
   BUILDER_ACCOUNT,
   DOORS_PORT,
   HEALTH_PORT,
@@ -10,14 +11,7 @@ import {
   serviceLabels,
   WORKER_ACCOUNT,
 } from "./names.ts";
-
-/** All that the service may do in Kubernetes, in its own namespace alone. Workers and builders may do nothing. */
-export const SERVICE_RULES = [
-  { apiGroups: ["batch"], resources: ["jobs"], verbs: ["create", "get", "list", "watch", "patch", "delete"] },
-  { apiGroups: [""], resources: ["pods"], verbs: ["list", "watch"] },
-  { apiGroups: [""], resources: ["podtemplates"], verbs: ["get"] },
-  { apiGroups: [""], resources: ["events"], verbs: ["list"] },
-];
+import { SERVICE_RULES } from "./service-rules.ts";
 
 /** Where nodes tell their credentials to whoever asks (EC2 instance metadata). */
 const NODE_METADATA = { ipv4: "169.254.169.254/32", ipv6: "fd00:ec2::254/128" };
@@ -41,7 +35,7 @@ export function declareNamespace(
         name: namespaceOf(api),
         labels: {
           "app.kubernetes.io/part-of": "millrace",
-          "millrace/api": api,
+          [API_LABEL]: api,
           "pod-security.kubernetes.io/enforce": "restricted",
           "pod-security.kubernetes.io/warn": "restricted",
         },
@@ -64,7 +58,7 @@ function declareAccounts(name: string, namespace: pulumi.Output<string>, options
     );
   }
   const metadata = { name: SERVICE_ACCOUNT, namespace };
-  const role = new k8s.rbac.v1.Role(`${name}-rights`, { metadata, rules: SERVICE_RULES }, options);
+  const role = new k8s.rbac.v1.Role(`${name}-rights`, { metadata, rules: [...SERVICE_RULES] }, options);
   new k8s.rbac.v1.RoleBinding(
     `${name}-rights-binding`,
     {

@@ -2,6 +2,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import { ENV } from "../../services/protocol/environment.ts";
+import { CONTAINER_SECURITY, POD_SECURITY } from "../pod-security.ts";
 import { API_KEYS_SECRET, DOORS_PORT, HEALTH_PORT, SERVICE_ACCOUNT, SERVICE_NAME, serviceLabels } from "./names.ts";
 
 export interface SubmissionServiceArgs {
@@ -19,7 +20,6 @@ export interface SubmissionServiceArgs {
   readonly apiKeys: pulumi.Output<string> | undefined;
 }
 
-const USER = 65_532;
 /** How long a replica is ready before the next one leaves: a lease, so that not all owners of lanes leave at once. */
 const READY_SECONDS_MIN = 60;
 /** A service drains for 20 s at most, after the 5 s in which the cluster learns that it leaves. */
@@ -101,10 +101,7 @@ function podOf(
     serviceAccountName: SERVICE_ACCOUNT,
     enableServiceLinks: false,
     terminationGracePeriodSeconds: GRACE_SECONDS,
-    securityContext: {
-      ...{ runAsNonRoot: true, runAsUser: USER, runAsGroup: USER, fsGroup: USER },
-      seccompProfile: { type: "RuntimeDefault" },
-    },
+    securityContext: POD_SECURITY,
     topologySpreadConstraints: ["topology.kubernetes.io/zone", "kubernetes.io/hostname"].map((topologyKey) => ({
       ...{ maxSkew: 1, topologyKey, whenUnsatisfiable: "ScheduleAnyway" },
       labelSelector: { matchLabels: labels },
@@ -123,10 +120,7 @@ function podOf(
         livenessProbe: { ...probe("/health/live"), periodSeconds: 10, failureThreshold: 6 },
         readinessProbe: { ...probe("/health/ready"), periodSeconds: 5, failureThreshold: 3 },
         lifecycle: { preStop: { sleep: { seconds: LEAVING_SECONDS } } },
-        securityContext: {
-          ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true },
-          capabilities: { drop: ["ALL"] },
-        },
+        securityContext: CONTAINER_SECURITY,
         volumeMounts: [
           { name: "scratch", mountPath: "/tmp" },
           ...(apiKeys === undefined ? [] : [{ name: "api-keys", mountPath: KEYS_FOLDER, readOnly: true }]),

@@ -1,4 +1,7 @@
 /** The pods that an API's workers run in, as a PodTemplate's `template`. Pure, in Kubernetes' own words. */
+import { GPU_RESOURCE, WORKER_CONTAINER } from "../../services/protocol/worker-pods.ts";
+import { NODE_GROUP_LABEL } from "../cluster/node-template.ts";
+import { CONTAINER_SECURITY, POD_SECURITY } from "../pod-security.ts";
 import type { WorkerNodeGroup } from "../worker-node-group.ts";
 import { workerLabels, WORKER_ACCOUNT, WORKER_SECRET } from "./names.ts";
 
@@ -29,9 +32,6 @@ export interface WorkerTemplateArgs {
 const GRACE_SECONDS = 100;
 /** A dead node's workers are replaced after so long; what they held runs elsewhere after their lease. */
 const NODE_SILENT_SECONDS = 60;
-/** The images' user. */
-const USER = 65_532;
-const GPU = "nvidia.com/gpu";
 /** Kubernetes' weights of preferences end at 100. */
 const PREFERENCE_MAX = 100;
 
@@ -46,23 +46,17 @@ export function workerTemplate({ api, image, runsOn, compute, env, hasSecrets }:
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       terminationGracePeriodSeconds: GRACE_SECONDS,
-      securityContext: {
-        ...{ runAsNonRoot: true, runAsUser: USER, runAsGroup: USER, fsGroup: USER },
-        seccompProfile: { type: "RuntimeDefault" },
-      },
+      securityContext: POD_SECURITY,
       ...(runsOn.length === 0 ? {} : { affinity: { nodeAffinity: affinityFor(runsOn) } }),
       tolerations: [...tolerationsFor(runsOn), ...silentNodes()],
       containers: [
         {
-          name: "worker",
+          name: WORKER_CONTAINER,
           image,
           resources: resourcesOf(compute),
           env: Object.entries(env).map(([name, value]) => ({ name, value })),
           ...(hasSecrets ? { envFrom: [{ secretRef: { name: WORKER_SECRET } }] } : {}),
-          securityContext: {
-            ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true },
-            capabilities: { drop: ["ALL"] },
-          },
+          securityContext: CONTAINER_SECURITY,
           volumeMounts: [
             { name: "scratch", mountPath: "/tmp" },
             ...(sharedMemory === undefined ? [] : [{ name: "shared-memory", mountPath: "/dev/shm" }]),
@@ -82,7 +76,7 @@ export function workerTemplate({ api, image, runsOn, compute, env, hasSecrets }:
 /** Only these groups; the first ones rather, where several have room. */
 function affinityFor(runsOn: readonly WorkerNodeGroup[]): Json {
   const term = (values: readonly string[]) => ({
-    matchExpressions: [{ key: "millrace/node-group", operator: "In", values }],
+    matchExpressions: [{ key: NODE_GROUP_LABEL, operator: "In", values }],
   });
   const preferred = runsOn.slice(0, -1).map(({ groupName }, at) => ({
     weight: Math.max(1, PREFERENCE_MAX - 10 * at),
@@ -109,7 +103,7 @@ function silentNodes(): readonly Json[] {
 function resourcesOf({ cpu, memory, gpus = 0 }: Compute): Json {
   const bound = {
     ...(memory === undefined ? {} : { memory }),
-    ...(gpus === 0 ? {} : { [GPU]: String(gpus) }),
+    ...(gpus === 0 ? {} : { [GPU_RESOURCE]: String(gpus) }),
   };
   const requests = { ...(cpu === undefined ? {} : { cpu }), ...bound };
   return {

@@ -3,6 +3,7 @@ import * as aws from "@pulumi/aws";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { PodRole } from "../pod-role.ts";
+import { CONTAINER_SECURITY } from "../pod-security.ts";
 import type { Statement } from "../statements.ts";
 import type { Tags } from "../tags.ts";
 
@@ -108,10 +109,7 @@ function podSpec(place: AutoscalerPlace, region: pulumi.Input<string>) {
         readinessProbe: { httpGet: { path: "/health-check", port: HEALTH_PORT }, periodSeconds: 10 },
         // no limit on processors: a held-up look at the cluster is a late node
         resources: { requests: { cpu: "50m", memory: "200Mi" }, limits: { memory: "600Mi" } },
-        securityContext: {
-          ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true },
-          capabilities: { drop: ["ALL"] },
-        },
+        securityContext: CONTAINER_SECURITY,
       },
     ],
   };

@@ -7,14 +7,13 @@ import { shapeInWords } from "../instance-shape.ts";
 import {
   ACCELERATOR_LABEL,
   GROUP_DEFAULTS,
-  NODE_GROUP_LABEL,
   shapeOfTypes,
   type WorkerNodeGroup,
   type WorkerNodeGroupArgs,
 } from "../worker-node-group.ts";
 import { PRIORITY } from "./autoscaler.ts";
 import { DISK_GIB, unknownType } from "./check-system-nodes.ts";
-import { AMI_TYPES } from "./node-template.ts";
+import { AMI_TYPES, NODE_GROUP_LABEL } from "./node-template.ts";
 
 /** EKS's limit of nodes in a managed node group ("Service quotas for Amazon EKS"). */
 const NODES_MAX = 450;

@@ -4,6 +4,9 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Architecture } from "../instance-shape.ts";
 import type { Tags } from "../tags.ts";
 
+/** Label by which workers choose their group. */
+export const NODE_GROUP_LABEL = "millrace/node-group";
+
 interface AmiFacts {
   readonly architecture: Architecture;
   /** With NVIDIA's drivers. */

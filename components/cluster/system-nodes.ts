@@ -4,7 +4,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { CPU_INSTANCE_TYPES } from "../cpu-instance-types.ts";
 import { shapeOf, type InstanceShape } from "../instance-shape.ts";
 import type { Tags } from "../tags.ts";
-import { defaultAmiType, nodeTemplate } from "./node-template.ts";
+import { defaultAmiType, NODE_GROUP_LABEL, nodeTemplate } from "./node-template.ts";
 
 export interface SystemNodes {
   /**
@@ -66,7 +66,7 @@ export function createSystemNodes(
       subnetIds: place.subnetIds,
       ...{ amiType, instanceTypes: [nodes.instanceType], capacityType: "ON_DEMAND" },
       scalingConfig: { minSize: nodes.nodesMin, desiredSize: nodes.nodesMin, maxSize: nodes.nodesMax },
-      labels: { "millrace/node-group": "system" },
+      labels: { [NODE_GROUP_LABEL]: "system" },
       launchTemplate: nodeTemplate(`${name}-system`, template, options.parent),
       nodeRepairConfig: { enabled: true },
       updateConfig: { maxUnavailable: 1 },

@@ -10,7 +10,7 @@ interface Quantity {
   readonly expected: string;
 }
 
-const CPUS: Quantity = { shape: /^\d+(\.\d+)?$|^\d+m$/, expected: "a number of CPUs like 2, 0.5 or 500m" };
+export const CPUS: Quantity = { shape: /^\d+(\.\d+)?$|^\d+m$/, expected: "a number of CPUs like 2, 0.5 or 500m" };
 export const MEMORY: Quantity = {
   shape: /^\d+(\.\d+)?([KMGTP]i|[kMGTP])?$/,
   expected: "an amount of memory like 512Mi or 4Gi",
@@ -43,14 +43,23 @@ export function parseQuantity(fields: Fields, name: string, { shape, expected }:
   return null;
 }
 
+export function isEnvironmentName(name: string): boolean {
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
+}
+
+/** Names that the service gives to its workers' variables itself. */
+export function isOwnEnvironmentName(name: string): boolean {
+  return /^(CORTEX_|MILLRACE_)/.test(name);
+}
+
 /** Environment variables. Their values are never quoted in a fault. */
 export function parseEnv(fields: Fields, name: string): Readonly<Record<string, string>> {
   const env: Record<string, string> = {};
   for (const [key, value] of Object.entries(fields.record(name) ?? {})) {
     const field = `${name}.${key}`;
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(key)) {
+    if (!isEnvironmentName(key)) {
       fields.fault(field, "a name that no environment variable has", "use letters, digits and _, no digit first");
-    } else if (/^(CORTEX_|MILLRACE_)/.test(key)) {
+    } else if (isOwnEnvironmentName(key)) {
       fields.fault(
         field,
         "a name of the service's own",

@@ -28,7 +28,8 @@ export class PodTemplateUnfit extends Error {
 const SHARED_FOLDER = "/mnt";
 const JOB_FILE_VOLUME = "millrace-job-file";
 const SHARED_VOLUME = "millrace-shared";
-const GPU = "nvidia.com/gpu";
+/** What NVIDIA's device plugin calls a GPU of a node. */
+export const GPU_RESOURCE = "nvidia.com/gpu";
 
 /**
  * What the workers of an API's version run in. Of a Python API: the template, with the spec's `compute` on its worker. Of
@@ -145,7 +146,7 @@ function withCompute(
   { cpu, mem, gpu }: ComputeSpec,
   memoryBound: boolean,
 ): V1ResourceRequirements {
-  const gpus = gpu === 0 ? {} : { [GPU]: String(gpu) };
+  const gpus = gpu === 0 ? {} : { [GPU_RESOURCE]: String(gpu) };
   const requests = {
     ...(cpu === null ? {} : { cpu }),
     ...(mem === null ? {} : { memory: mem }),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ENV } from "../../services/protocol/environment.ts";
 import { SERVICE_EXIT, WORKER_EXIT } from "../../services/protocol/exit-codes.ts";
-import { SERVICE_RULES } from "../cloud/support/namespace.ts";
+import { SERVICE_RULES } from "../../components/batch-api/service-rules.ts";
 import { operationsPage as page, tableUnder, wordsOf } from "../support/operations-page.ts";
 
 describe("docs/operations.md", () => {

@@ -1,18 +1,11 @@
 /** A namespace of a test cluster with what a batch API has in it: two service accounts, and the service's rights. */
-import { CoreV1Api, RbacAuthorizationV1Api, type KubeConfig, type V1PolicyRule } from "@kubernetes/client-node";
+import { CoreV1Api, RbacAuthorizationV1Api, type KubeConfig } from "@kubernetes/client-node";
+import { SERVICE_RULES } from "../../../components/batch-api/service-rules.ts";
 import type { ControlPlane } from "./control-plane.ts";
 
 /** The service account of the batch API's own pods, and that of its workers, which may do nothing. */
 export const SERVICE_ACCOUNT = "service";
 export const WORKER_ACCOUNT = "worker";
-
-/** All that the service may do in Kubernetes, in its own namespace alone; docs/operations.md shows the same. */
-export const SERVICE_RULES: readonly V1PolicyRule[] = [
-  { apiGroups: ["batch"], resources: ["jobs"], verbs: ["create", "get", "list", "watch", "patch", "delete"] },
-  { apiGroups: [""], resources: ["pods"], verbs: ["list", "watch"] },
-  { apiGroups: [""], resources: ["podtemplates"], verbs: ["get"] },
-  { apiGroups: [""], resources: ["events"], verbs: ["list"] },
-];
 
 export interface NamespaceOptions {
   /**
