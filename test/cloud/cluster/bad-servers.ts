@@ -47,8 +47,8 @@ const RULES: Readonly<Record<"s3" | "sqs" | "logs", readonly FaultRule[]>> = {
 const SERVERS = ["s3", "sqs", "logs"] as const;
 
 /** From now on, until `mend`. */
-export function spoil({ proxies }: CloudServers): void {
-  for (const server of SERVERS) for (const rule of RULES[server]) proxies[server].rules.add(rule);
+export function spoil({ proxies }: CloudServers, servers: readonly (typeof SERVERS)[number][]): void {
+  for (const server of servers) for (const rule of RULES[server]) proxies[server].rules.add(rule);
 }
 
 export function mend({ proxies }: CloudServers): void {
