@@ -1,23 +1,23 @@
+import type { BatchQueue } from "../../services/backends/batch-queue.ts";
 import { MemoryStore } from "../../services/backends/object-store.memory.ts";
+import type { ObjectStore } from "../../services/backends/object-store.ts";
 import { encodeStored } from "../../services/batch-api/jobs/stored.ts";
 import { apiKeys } from "../../services/protocol/keys.ts";
 import { aVersion } from "../support/builders.ts";
-import { MemoryDataset } from "../support/memory-dataset.ts";
-import { Chance } from "./chance.ts";
-import { drawRates } from "./faults.ts";
+import type { ClusterPlan } from "./cluster-plan.ts";
 import { SimulatedDataset } from "./simulated-dataset.ts";
 import { SimulatedPlatform, SimulatedPool, type Launch } from "./simulated-pool.ts";
-import { SimulatedProcess } from "./simulated-process.ts";
+import { SimulatedProcess, type ProcessOptions } from "./simulated-process.ts";
 import { SimulatedLanes, SimulatedQueue } from "./simulated-queue.ts";
 import { NO_LOGS, startService, type SimulatedService } from "./simulated-service.ts";
 import { SimulatedStore } from "./simulated-store.ts";
 import { startWorker } from "./simulated-worker.ts";
 import { UserJob } from "./user-job.ts";
 import { Watch } from "./watch.ts";
-import { API, drawWorkload } from "./workload.ts";
+import { API } from "./workload.ts";
 import { World } from "./world.ts";
 
-/** A service with its workers, store, queue and users, from a seed. */
+/** A service with its workers, store, queue and users, as planned. */
 export class Cluster {
   readonly world: World;
   readonly store: MemoryStore;
@@ -25,37 +25,25 @@ export class Cluster {
   readonly watch: Watch;
   readonly faultsEndMs: number;
   readonly faultFree: boolean;
-  readonly #dataset = new MemoryDataset();
+  readonly #plan: ClusterPlan;
   readonly #lanes: SimulatedLanes;
   readonly #platform: SimulatedPlatform;
   readonly #services: (SimulatedService | undefined)[] = [];
-  readonly #laneCount: number;
-  readonly #appendsMax: number | undefined;
-  readonly #handlerProcesses: number;
   readonly #workers: SimulatedProcess[] = [];
   #started = 0;
 
-  constructor(seed: number) {
-    const chance = new Chance(seed);
-    this.faultFree = chance.is(0.1);
-    // One lane that goes from job to job, with workers that their platform knows nothing of: zombies.
-    const crowded = !this.faultFree && chance.is(0.15);
-    const drawn = drawRates(chance, this.faultFree ? "none" : "swarm");
-    const rates = crowded ? { ...drawn, cutOff: 0.3 } : drawn;
-    this.world = new World(chance.fork(), rates, 5);
-    this.faultsEndMs = this.faultFree ? 0 : chance.skewed(4_000, 60_000);
+  constructor(plan: ClusterPlan) {
+    this.#plan = plan;
+    this.faultFree = plan.faultFree;
+    this.faultsEndMs = plan.faultsEndMs;
+    this.world = new World(plan.chance, plan.rates, 5);
     const { world } = this;
     this.store = new MemoryStore({
       clock: { monotonicMs: () => world.nowMs, wallMs: () => Date.UTC(2026, 0, 1) + Math.floor(world.nowMs), sleep: () => Promise.reject(new Error("not here")) }, // prettier-ignore
     });
-    this.#laneCount = crowded ? 1 : chance.pick(rates.laneGone > 0 ? [1, 2, 3] : [1, 1, 2]);
-    this.#handlerProcesses = chance.pick([1, 1, 2]);
-    this.#appendsMax = chance.pick([undefined, 2, 8]);
-    this.jobs = drawWorkload(chance, this.#dataset, !this.faultFree, crowded ? 3 : chance.integer(1, 3)).map(
-      (planned) => new UserJob(world, planned),
-    );
+    this.jobs = plan.jobs.map((planned) => new UserJob(world, planned));
     this.watch = new Watch(world, this.store, this.jobs);
-    this.#lanes = new SimulatedLanes(world, this.watch, chance.is(0.2));
+    this.#lanes = new SimulatedLanes(world, this.watch, plan.bareMessages);
     this.#platform = new SimulatedPlatform(world, this.#launch);
     for (let slot = 0; slot < 2; slot += 1) this.#startService(slot);
   }
@@ -64,7 +52,7 @@ export class Cluster {
   get outside() {
     const { world } = this;
     const clock = new SimulatedProcess(world, { kind: "client", name: "outside" });
-    return { dataset: this.#dataset, logs: NO_LOGS, clock, random: world.pace };
+    return { dataset: this.#plan.dataset, logs: NO_LOGS, clock, random: world.pace };
   }
 
   /** Runs until all jobs are final, or something is broken, or it takes too long. */
@@ -108,7 +96,7 @@ export class Cluster {
 
   #startService(slot: number): void {
     const { world } = this;
-    const process = new SimulatedProcess(world, {
+    const process = this.#process({
       kind: "replica",
       name: `replica-${String((this.#started += 1))}`,
       onCrash: () => {
@@ -121,22 +109,32 @@ export class Cluster {
     this.#services[slot] = startService({
       process,
       store: this.#storeOf(process),
-      queue: new SimulatedQueue(process, this.#lanes),
+      queue: this.#queueOf(process),
       pool: new SimulatedPool(process, this.#platform),
-      dataset: new SimulatedDataset(process, this.#dataset),
-      lanes: this.#laneCount,
+      dataset: new SimulatedDataset(process, this.#plan.dataset),
+      lanes: this.#plan.lanes,
       alone: false,
     });
   }
 
-  #storeOf(process: SimulatedProcess): SimulatedStore {
-    return new SimulatedStore(process, this.store, this.watch, this.#appendsMax);
+  #process(options: ProcessOptions): SimulatedProcess {
+    return this.#plan.between?.process(this.world, options) ?? new SimulatedProcess(this.world, options);
+  }
+
+  #storeOf(process: SimulatedProcess): ObjectStore {
+    const store = new SimulatedStore(process, this.store, this.watch, this.#plan.appendsMax);
+    return this.#plan.between?.store(process, store) ?? store;
+  }
+
+  #queueOf(process: SimulatedProcess): BatchQueue {
+    const queue = new SimulatedQueue(process, this.#lanes);
+    return this.#plan.between?.queue(process, queue) ?? queue;
   }
 
   readonly #launch: Launch = (name, index, worker, onExit, onCrash) => {
     const { world } = this;
     const job = this.jobs.find((candidate) => candidate.id === name.job);
-    const process = new SimulatedProcess(world, {
+    const process = this.#process({
       kind: "worker",
       name: `w${worker}`,
       onCrash: () => {
@@ -148,12 +146,12 @@ export class Cluster {
     return startWorker({
       process,
       store: this.#storeOf(process),
-      queue: new SimulatedQueue(process, this.#lanes),
-      dataset: new SimulatedDataset(process, this.#dataset),
+      queue: this.#queueOf(process),
+      dataset: new SimulatedDataset(process, this.#plan.dataset),
       name,
       index,
       worker,
-      processes: this.#handlerProcesses,
+      processes: this.#plan.handlerProcesses,
       hook: job?.planned.script.hook !== "none",
       startFails: () => job?.planned.script.broken === true || world.chance.is(world.rates.startFails),
       deeds: this.watch.deedsOf(name, process),

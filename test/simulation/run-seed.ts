@@ -1,4 +1,5 @@
 import { Cluster } from "./cluster.ts";
+import { drawPlan } from "./cluster-plan.ts";
 import { endProblems } from "./end-state.ts";
 
 export interface SeedRun {
@@ -13,7 +14,7 @@ export interface SeedRun {
 
 /** Runs one seed to its end and judges it. The same seed is the same run, event by event. */
 export async function runSeed(seed: number): Promise<SeedRun> {
-  const cluster = new Cluster(seed);
+  const cluster = new Cluster(drawPlan(seed));
   const { world } = cluster;
   const onRejection = (error: unknown) => {
     world.broken(
