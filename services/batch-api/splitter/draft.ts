@@ -3,7 +3,6 @@ import { DatasetError } from "../../backends/dataset.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import { SPLIT_FORMAT } from "../../protocol/pointers.ts";
 import type { Source, SplitFile } from "../../protocol/pointers.ts";
-import type { Place } from "./staged.ts";
 
 export class Draft {
   readonly split: number;
@@ -75,7 +74,7 @@ export class Draft {
   }
 
   /** The finished file; `cursor` is where its last batch ends. */
-  file(cursor: Place): SplitFile {
+  file(cursor: unknown): SplitFile {
     return {
       format: SPLIT_FORMAT,
       split: this.split,
