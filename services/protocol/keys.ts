@@ -26,6 +26,8 @@ export function apiKeys(api: string) {
     activeJob: (job: string) => `${root}active/${job}`,
     ended: `${root}ended/`,
     endedJob: (state: string, job: string) => `${root}ended/${state}/${job}`,
+    /** Record: code that nothing names, and since when (janitor). */
+    unneeded: `${root}unneeded.json`,
     lanes: `${root}lanes/`,
     /** Record: the only lease. */
     lane: (lane: number) => `${root}lanes/${String(lane)}.json`,
@@ -66,6 +68,8 @@ export function jobKeys(api: string, job: string) {
     parts: `${root}parts/`,
     index: (split: number) => `${root}index/${numbered(split)}.json`,
     manifest: `${root}manifest.json`,
+    /** Record: whether the job's results are still handed out (retention.ts). */
+    retention: `${root}retention.json`,
   };
 }
 

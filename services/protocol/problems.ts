@@ -21,6 +21,7 @@ const PROBLEMS = {
   job_is_final: { title: "The job has ended", status: 409, cortexKind: "job.job_is_not_in_progress" },
   conflict: { title: "This contradicts an earlier request", status: 409, cortexKind: "error" },
   results_not_kept: { title: "There are no managed results", status: 409, cortexKind: "error" },
+  results_removed: { title: "The results are not kept any more", status: 410, cortexKind: "error" },
   source_bad_path: { title: "A path cannot be understood", status: 400, cortexKind: "aws.invalid_s3_path" },
   source_bad_glob: { title: "A pattern does not compile", status: 400, cortexKind: "error" },
   source_outside_roots: { title: "A path is outside the allowed folders", status: 403, cortexKind: "error" },

@@ -9,6 +9,7 @@ import { jobKeys } from "../../protocol/keys.ts";
 import { batchesInSplit } from "../../protocol/pointers.ts";
 import { isFinal } from "../../protocol/states.ts";
 import { pause } from "./events.ts";
+import { refuseRemovedResults } from "./kept-results.ts";
 import { linesOf, readPieces, readRanges, type RowRange } from "./row-ranges.ts";
 import { SettledRows } from "./settled-rows.ts";
 import { readState } from "./state-record.ts";
@@ -67,10 +68,11 @@ export async function* jobErrors(deps: RowsDeps, spec: JobSpec, options: RowsOpt
   }
 }
 
-/** The manifest once the job is final: before that its counts may not be told. */
+/** The manifest once the job is final: before that its counts may not be told. Throws `Problem` (results_removed). */
 async function finalManifest(store: ObjectStore, spec: JobSpec): Promise<Manifest | undefined> {
   const { state } = await readState(store, spec.api, spec.job);
   if (!isFinal(state.state)) return undefined;
+  await refuseRemovedResults(store, spec);
   const key = jobKeys(spec.api, spec.job).manifest;
   const manifest = await readObject<Manifest>(store, key, JOB_FORMAT);
   if (manifest !== undefined) return manifest;
