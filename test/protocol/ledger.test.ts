@@ -46,7 +46,7 @@ describe("ledger lines", () => {
   it("throw, and do not quote the line, when a whole one is damaged", () => {
     const bytes = Buffer.from('{"t":"left","why":"x"}\n{"secret":\n');
 
-    expect(() => parseLines(bytes)).toThrow(/complete line that is not JSON: its bytes were damaged/);
+    expect(() => parseLines(bytes)).toThrow(/complete line that is not JSON: it was damaged/);
     expect(() => parseLines(bytes)).not.toThrow(/secret/);
   });
 });

@@ -5,13 +5,14 @@ import { MemoryStore } from "../../services/backends/object-store.memory.ts";
 import { FinalResults } from "../../services/batch-api/driver/manifest.ts";
 import { SplitReader } from "../../services/batch-api/driver/split-reader.ts";
 import { readState } from "../../services/batch-api/jobs/state-record.ts";
-import { readObject, StoredFormatError } from "../../services/batch-api/jobs/stored.ts";
+import { readObject } from "../../services/batch-api/jobs/stored.ts";
 import { verifyJob } from "../../services/batch-api/jobs/verify/verify.ts";
 import { JOB_FORMAT, type ApiVersion, type Cut, type JobSpec } from "../../services/protocol/jobs.ts";
 import { apiKeys, jobKeys } from "../../services/protocol/keys.ts";
 import { LEDGER_FORMAT } from "../../services/protocol/ledger.ts";
 import { decodeMessage, MESSAGE_FORMAT } from "../../services/protocol/messages.ts";
 import { SPLIT_FORMAT } from "../../services/protocol/pointers.ts";
+import { StoredFormatError } from "../../services/protocol/stored.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
 /**

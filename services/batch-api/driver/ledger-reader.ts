@@ -1,4 +1,5 @@
 import type { ObjectStore } from "../../backends/object-store.ts";
+import { judgementName } from "../../protocol/deaths.ts";
 import { LedgerFold } from "../../protocol/fold.ts";
 import type { Cut } from "../../protocol/jobs.ts";
 import { jobKeys, workerOfLedger } from "../../protocol/keys.ts";
@@ -32,6 +33,10 @@ export class LedgerReader {
   readonly workers = new Map<string, WorkerFacts>();
   /** Verdicts of each batch. */
   readonly verdicts = new Map<number, number>();
+  /** Those over some items of a batch, as `judgementName` says them. */
+  readonly judged = new Set<string>();
+  /** Items that fit into the memory at a time, where more did not; the least that an outcome said. */
+  fits: number | undefined;
   readonly #options: LedgerReaderOptions;
   /** Bytes of complete lines taken in, by key. */
   readonly #consumed = new Map<string, number>();
@@ -70,6 +75,7 @@ export class LedgerReader {
   addVerdict(line: VerdictLine): void {
     if (line.batch >= (this.#options.batchesEnd ?? Infinity)) return;
     if (this.fold.attemptFailed(line.batch, line.attempt)) return;
+    if (line.range !== undefined) this.judged.add(judgementName({ ...line, range: line.range }));
     this.fold.addVerdict(line);
     this.verdicts.set(line.batch, (this.verdicts.get(line.batch) ?? 0) + 1);
   }
@@ -82,6 +88,7 @@ export class LedgerReader {
   #take(key: string, facts: WorkerFacts, line: LedgerLine): void {
     addLine(facts, line);
     if (line.t !== "outcome" || line.batch >= (this.#options.batchesEnd ?? Infinity)) return;
+    if (line.fits !== undefined) this.fits = Math.min(this.fits ?? Infinity, line.fits);
     const wins = this.fold.addOutcome(key, line);
     this.#options.onOutcome?.(key, line, wins);
   }
@@ -112,7 +119,7 @@ export class LedgerReader {
       const found = await this.#options.store.get(key, { start, end });
       this.#options.onStep?.();
       if (found === undefined) break; // removed by the janitor since it was listed
-      const { lines, consumed } = parseLines<Line>(found.bytes);
+      const { lines, consumed } = parseLines<Line>(found.bytes, key);
       for (const line of lines) take(line);
       start += consumed;
       this.#consumed.set(key, start);
