@@ -2,9 +2,11 @@
  * What a driver does next, as a pure function of what it knows. The shell (services/batch-api/driver) gathers the facts
  * and carries the actions out; each action is idempotent, and fenced by names that hold job, epoch and generation.
  */
+import { verdictsOf } from "./deaths.ts";
 import type { VerdictLine } from "./ledger.ts";
 import { LIMITS } from "./limits.ts";
 import type { EndCause } from "./states.ts";
+import type { OpenStart } from "./worker-facts.ts";
 
 /** The fold, as far as decisions read it. */
 export interface FoldView {
@@ -37,8 +39,8 @@ export interface WorkerFact {
   /** It ended on behalf of the platform: nobody is charged. */
   readonly disrupted: boolean;
   holds(batch: number): boolean;
-  /** Started lines without an outcome: batch to attempt. */
-  readonly open: ReadonlyMap<number, number>;
+  /** Started lines without an outcome, by batch. */
+  readonly open: ReadonlyMap<number, OpenStart>;
 }
 
 export interface GenerationFacts {
@@ -73,8 +75,12 @@ export interface DriverFacts {
   readonly twoPollsAfterMs: number | undefined;
   /** False when no poll was heard of since the last look: nothing new to suspect. */
   readonly pollsNew: boolean;
-  /** Batches and attempts that were judged already: batch to number of verdicts. */
+  /** Batches that were judged already: batch to number of verdicts. */
   readonly verdicts: ReadonlyMap<number, number>;
+  /** Judgements over some items of a batch, as `judgementName` says them: none is passed twice. */
+  readonly judged: ReadonlySet<string>;
+  /** Items of a batch; undefined: the job's batches are not taken apart. */
+  readonly isolatedItems: ((batch: number) => number) | undefined;
   /** Mean seconds that a batch takes its handler; undefined before the first outcome. */
   readonly secondsPerBatch: number | undefined;
 }
@@ -96,7 +102,7 @@ const SEND_CHUNK = 4096;
 export function decide(facts: DriverFacts): readonly DriverAction[] {
   const cause = endOf(facts);
   if (cause !== undefined) return [{ kind: "complete", cause }];
-  const verdicts = verdictsOf(facts);
+  const verdicts = verdictsOf(facts).map((line) => ({ kind: "verdict" as const, line }));
   // A verdict changes which attempt is due: what is sent again waits for the look after it.
   const resends = verdicts.length > 0 ? [] : resendsOf(facts);
   return [...verdicts, ...poolOf(facts), ...sendsOf(facts), ...resends];
@@ -134,27 +140,6 @@ const UNREADY =
 function withTraceback(failure: { readonly error: string; readonly traceback: string }): string {
   const tail = failure.traceback.trim();
   return tail === "" ? failure.error : `${failure.error}\n${tail}`;
-}
-
-/** Deaths, charged: two started lines of dead writers for a batch's first verdict, one for each later one. */
-function verdictsOf(facts: DriverFacts): DriverAction[] {
-  const dead = new Map<number, { readonly attempt: number; readonly workers: string[] }>();
-  for (const worker of facts.workerFacts) {
-    if (worker.fresh || worker.disrupted) continue;
-    for (const [batch, attempt] of worker.open) {
-      if (facts.fold.isSettled(batch) || facts.fold.attemptFailed(batch, attempt)) continue;
-      const known = dead.get(batch);
-      if (known?.attempt === attempt) known.workers.push(worker.worker);
-      else if (known === undefined || attempt > known.attempt) dead.set(batch, { attempt, workers: [worker.worker] });
-    }
-  }
-  const actions: DriverAction[] = [];
-  for (const [batch, { attempt, workers }] of dead) {
-    const worker = workers.at(-1);
-    if (worker === undefined || workers.length < ((facts.verdicts.get(batch) ?? 0) > 0 ? 1 : 2)) continue;
-    actions.push({ kind: "verdict", line: { t: "died", batch, attempt, worker, cause: "worker_died" } });
-  }
-  return actions;
 }
 
 /** Workers wanted now: never more than there is work for, at least one. */

@@ -90,8 +90,10 @@ export class LedgerFold {
     return beats;
   }
 
+  /** A verdict over some items of a batch is no failed attempt: it only says where to go on. */
   addVerdict(line: VerdictLine): void {
     const { batch, attempt } = line;
+    if (line.range !== undefined) return;
     this.#grow(batch);
     const bit = 1 << (attempt - 1);
     const before = this.#failedAttempts[batch] ?? 0;

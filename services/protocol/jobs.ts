@@ -13,7 +13,24 @@ export type JobInput =
       readonly paths: readonly string[];
       readonly includes: readonly string[];
       readonly excludes: readonly string[];
-    };
+    }
+  | RetryInput;
+
+/** Items of another job, by pointer: those that failed, or also those that no attempt settled. */
+export interface RetryInput {
+  readonly kind: "retry";
+  readonly batch_size: number;
+  /** The ended job that they come from. */
+  readonly retry_of: string;
+  /** The job that the family began with, which is no retry; every item of the family has its index in it. */
+  readonly root: string;
+  readonly retried: RetriedItems;
+  /** Whether the input goes on behind the batches that were cut when the job was ended early. */
+  readonly remaining: boolean;
+}
+
+export const RETRIED_ITEMS = ["failed", "failed_and_skipped"] as const;
+export type RetriedItems = (typeof RETRIED_ITEMS)[number];
 
 /** `spec.json`: the job as accepted, bound to a version of its API. */
 export interface JobSpec {
@@ -40,6 +57,22 @@ export interface JobSpec {
   readonly dead_letter_queue: { readonly arn: string; readonly max_receive_count: number } | null;
   /** What the submission said that we ignored, in sentences. */
   readonly warnings: readonly string[];
+}
+
+/** The jobs whose objects this one's workers and splitter read, its root last: they stay as long as it does. */
+export function parentsOf({ input }: Pick<JobSpec, "input">): readonly string[] {
+  if (input.kind !== "retry") return [];
+  return input.retry_of === input.root ? [input.root] : [input.retry_of, input.root];
+}
+
+/** The job that a family began with: of a job that is no retry, itself. */
+export function rootOf({ job, input }: Pick<JobSpec, "job" | "input">): string {
+  return input.kind === "retry" ? input.root : job;
+}
+
+/** Whether a batch whose last attempt fails is taken apart until its bad items stand alone. */
+export function isolates(spec: Pick<JobSpec, "isolate" | "dead_letter_queue">): boolean {
+  return spec.isolate && spec.dead_letter_queue === null;
 }
 
 export interface JobCounts {

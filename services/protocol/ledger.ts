@@ -35,11 +35,16 @@ export interface HeldLine {
   readonly polled: number;
 }
 
-/** Durable before the handler begins, where a death must be charged (section 5 of the design: `alone`). */
+/** Items [from, to) of a batch, counted from 0 in the batch. */
+export type ItemRange = readonly [from: number, to: number];
+
+/** Durable before the handler begins, where a death must be charged (`alone`). */
 export interface StartedLine {
   readonly t: "started";
   readonly batch: number;
   readonly attempt: number;
+  /** The items that begin, where the batch is being taken apart; absent: all of them. */
+  readonly range?: ItemRange;
 }
 
 /** Where a batch's rows lie: bytes [start, end) of results part `part` of this worker. */
@@ -69,12 +74,21 @@ export interface OutcomeLine {
   readonly seconds: number;
   /** For none: what went wrong, in a word (see AttemptFailure). */
   readonly cause?: string;
+  /** More items at a time ran out of memory; so many did not, and no item of them is to blame. */
+  readonly fits?: number;
 }
 
 /** Pointers given back unrun. */
 export interface HandedBackLine {
   readonly t: "handed_back";
   readonly batches: readonly number[];
+}
+
+/** An attempt failed and is not charged yet: its worker may be to blame. An outcome or a hand-back follows. */
+export interface DoubtedLine {
+  readonly t: "doubted";
+  readonly batch: number;
+  readonly attempt: number;
 }
 
 /** A results or errors part is finished and will not grow. */
@@ -91,6 +105,9 @@ export interface SealedLine {
 export interface LeftLine {
   readonly t: "left";
   readonly why: string;
+  /** Of a worker that stood down: why, in one sentence, and the end of what its last failure printed. */
+  readonly error?: string;
+  readonly traceback?: string;
 }
 
 export type LedgerLine =
@@ -101,6 +118,7 @@ export type LedgerLine =
   | StartedLine
   | OutcomeLine
   | HandedBackLine
+  | DoubtedLine
   | SealedLine
   | LeftLine;
 
@@ -111,6 +129,8 @@ export interface VerdictLine {
   readonly attempt: number;
   readonly worker: string;
   readonly cause: string;
+  /** The items that were running: no failed attempt, whoever gets the attempt next takes these apart (docs/isolation.md). */
+  readonly range?: ItemRange;
 }
 
 export function encodeLine(line: LedgerLine | VerdictLine): string {
@@ -121,7 +141,8 @@ export function encodeLine(line: LedgerLine | VerdictLine): string {
 /** As JSON.stringify writes it, at a third of the price: most lines are of this kind. */
 function encodeSuccess(line: OutcomeLine): string {
   const { batch, attempt, items, failed, seconds, rows } = line;
-  if (line.errors !== undefined || line.cause !== undefined) return `${JSON.stringify(line)}\n`;
+  if (line.errors !== undefined || line.cause !== undefined || line.fits !== undefined)
+    return `${JSON.stringify(line)}\n`;
   const start = `{"t":"outcome","batch":${String(batch)},"attempt":${String(attempt)},"result":"all",`;
   const end = `"items":${String(items)},"failed":${String(failed)},"seconds":${String(seconds)}`;
   return `${start}${end}${rows === undefined ? "" : `,"rows":${JSON.stringify(rows)}`}}\n`;

@@ -1,5 +1,12 @@
 /** What one worker's ledger says about the worker itself, read line by line in the order of writing. */
-import type { LedgerLine, SealedLine, StartFailedLine } from "./ledger.ts";
+import type { ItemRange, LedgerLine, SealedLine, StartFailedLine } from "./ledger.ts";
+
+/** What runs behind a `started` line; the newest of a batch counts. */
+export interface OpenStart {
+  readonly attempt: number;
+  /** As in the line. */
+  readonly range: ItemRange | undefined;
+}
 
 export interface WorkerFacts {
   readonly worker: string;
@@ -11,10 +18,12 @@ export interface WorkerFacts {
   dropped: Set<number>;
   /** Newest beat that it had read before its last empty poll; -1: none. */
   polled: number;
-  /** `started` lines without an outcome or a hand-back: batch to attempt. */
-  readonly open: Map<number, number>;
+  /** `started` lines without an outcome or a hand-back, by batch. */
+  readonly open: Map<number, OpenStart>;
   readonly sealed: SealedLine[];
   left: boolean;
+  /** Why it stood down: it failed what others did well. */
+  stoodDown: { readonly error: string; readonly traceback: string } | undefined;
 }
 
 export function newWorkerFacts(worker: string): WorkerFacts {
@@ -28,12 +37,14 @@ export function newWorkerFacts(worker: string): WorkerFacts {
     open: new Map(),
     sealed: [],
     left: false,
+    stoodDown: undefined,
   };
 }
 
 export function addLine(facts: WorkerFacts, line: LedgerLine): void {
   switch (line.t) {
     case "worker":
+    case "doubted":
       return;
     case "ready":
       facts.hook = line.hook;
@@ -47,7 +58,7 @@ export function addLine(facts: WorkerFacts, line: LedgerLine): void {
       facts.polled = line.polled;
       return;
     case "started":
-      facts.open.set(line.batch, line.attempt);
+      facts.open.set(line.batch, { attempt: line.attempt, range: line.range });
       return;
     case "outcome":
       facts.open.delete(line.batch);
@@ -64,6 +75,7 @@ export function addLine(facts: WorkerFacts, line: LedgerLine): void {
       return;
     case "left":
       facts.left = true;
+      if (line.error !== undefined) facts.stoodDown = { error: line.error, traceback: line.traceback ?? "" };
       return;
   }
 }

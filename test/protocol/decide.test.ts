@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { judgementName } from "../../services/protocol/deaths.ts";
 import { decide, type DriverAction, type DriverFacts } from "../../services/protocol/decide.ts";
+import type { ItemRange } from "../../services/protocol/ledger.ts";
 import { LIMITS } from "../../services/protocol/limits.ts";
 import { aFold, aSendBook, aWorkerFact, LEASE_MS, someFacts, someGenerations } from "../support/driver-facts.ts";
 
@@ -93,7 +95,8 @@ describe("the judgement over workers that do not start", () => {
 });
 
 describe("a verdict", () => {
-  const dead = (worker: string, over = {}) => aWorkerFact({ worker, fresh: false, open: new Map([[4, 1]]), ...over });
+  const open = (attempt: number, range?: ItemRange) => new Map([[4, { attempt, range }]]);
+  const dead = (worker: string, over = {}) => aWorkerFact({ worker, fresh: false, open: open(1), ...over });
   const charged = { t: "died", batch: 4, attempt: 1, cause: "worker_died" } as const;
 
   it("is written over a batch that two dead workers had started", () => {
@@ -108,19 +111,62 @@ describe("a verdict", () => {
     ["when one of the two was disrupted", { workerFacts: [dead("a"), dead("b", { disrupted: true })] }],
     ["over a settled batch", { workerFacts: [dead("a"), dead("b")], fold: aFold({ succeeded: [4] }) }],
     ["over an attempt that failed already", { workerFacts: [dead("a"), dead("b")], fold: aFold({ failed: [[4, 1]] }) }],
-    ["over two attempts with one death each", { workerFacts: [dead("a"), dead("b", { open: new Map([[4, 2]]) })] }],
+    ["over two attempts with one death each", { workerFacts: [dead("a"), dead("b", { open: open(2) })] }],
   ])("is not written %s", (_, facts) => {
     expect(actions("verdict", facts)).toEqual([]);
   });
 
   it("needs one death only when the batch was judged before", () => {
     const facts = {
-      workerFacts: [dead("a"), dead("b"), dead("c", { open: new Map([[4, 2]]) })],
+      workerFacts: [dead("a"), dead("b"), dead("c", { open: open(2) })],
       fold: aFold({ failed: [[4, 1]] }),
       verdicts: new Map([[4, 1]]),
     };
 
     expect(actions("verdict", facts).map(({ line }) => line)).toEqual([{ ...charged, attempt: 2, worker: "c" }]);
+  });
+
+  describe("over the last attempt of a batch that may be taken apart", () => {
+    const last = { attempts: 1, isolatedItems: () => 8 };
+    const verdicts = (facts: Partial<DriverFacts>) => actions("verdict", { ...last, ...facts }).map(({ line }) => line);
+
+    it("names the items that ran, all of them where none are said", () => {
+      const half = { open: open(1, [4, 8]) };
+
+      expect(verdicts({ workerFacts: [dead("a"), dead("b")] })).toEqual([{ ...charged, worker: "b", range: [0, 8] }]);
+      expect(verdicts({ workerFacts: [dead("c", half)], verdicts: new Map([[4, 1]]) })).toEqual([
+        { ...charged, worker: "c", range: [4, 8] },
+      ]);
+    });
+
+    it("needs two deaths over the same items when it is the batch's first", () => {
+      expect(verdicts({ workerFacts: [dead("a"), dead("b", { open: open(1, [0, 4]) })] })).toEqual([]);
+    });
+
+    it("needs two deaths over a single item, which fails by it for good", () => {
+      const item = { open: open(1, [3, 4]) };
+      const judged = { verdicts: new Map([[4, 3]]) };
+
+      expect(verdicts({ ...judged, workerFacts: [dead("a", item)] })).toEqual([]);
+      expect(verdicts({ ...judged, workerFacts: [dead("a", item), dead("b", item)] })).toEqual([
+        { ...charged, worker: "b", range: [3, 4] },
+      ]);
+    });
+
+    it("is not passed twice over the same items", () => {
+      const judged = new Set([judgementName({ batch: 4, attempt: 1, range: [0, 8] })]);
+      const facts = { verdicts: new Map([[4, 1]]), judged };
+
+      expect(verdicts({ ...facts, workerFacts: [dead("a"), dead("b"), dead("c")] })).toEqual([]);
+    });
+
+    it("is over the whole attempt where there is one item, or a later attempt", () => {
+      const both = { workerFacts: [dead("a"), dead("b")] };
+
+      expect(verdicts({ ...both, isolatedItems: () => 1 })).toEqual([{ ...charged, worker: "b" }]);
+      expect(verdicts({ ...both, attempts: 2 })).toEqual([{ ...charged, worker: "b" }]);
+      expect(verdicts({ ...both, isolatedItems: undefined })).toEqual([{ ...charged, worker: "b" }]);
+    });
   });
 });
 

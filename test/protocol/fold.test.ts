@@ -184,6 +184,14 @@ describe("the fold of ledgers", () => {
     expect(fold.failedItems(1)).toBe(9);
   });
 
+  it("counts no failed attempt for a verdict over some of a batch's items", () => {
+    const fold = folded([{ verdict: { ...aVerdict(0, 1), range: [0, 2] } }], 1);
+
+    expect(fold.isSettled(0)).toBe(false);
+    expect(fold.counts.attemptsFailed).toBe(0);
+    expect(fold.nextAttempt(0)).toBe(1);
+  });
+
   it("lets a late success win over a batch that had failed", () => {
     const fold = folded([{ verdict: aVerdict(0, 1) }], 1);
     expect(fold.counts).toMatchObject({ batchesFailed: 1, itemsFailed: ITEMS });

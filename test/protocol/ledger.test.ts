@@ -52,6 +52,21 @@ describe("ledger lines", () => {
 });
 
 describe("encodeLine", () => {
+  it("writes a success with what fits into the memory that reads back as it was", () => {
+    const line = {
+      t: "outcome",
+      batch: 1,
+      attempt: 3,
+      result: "all",
+      items: 64,
+      failed: 0,
+      seconds: 1,
+      fits: 8,
+    } as const;
+
+    expect(parseLines(Buffer.from(encodeLine(line))).lines).toEqual([line]);
+  });
+
   it("writes a success that reads back as it was", () => {
     const line = { t: "outcome", batch: 7, attempt: 1, result: "all", items: 3, failed: 0, seconds: 1e-7 } as const;
     const withRows = { ...line, rows: { part: 0, start: 10, end: 20, rows: 3 } };

@@ -48,7 +48,7 @@ describe("what a worker's ledger says of it", () => {
       { t: "handed_back", batches: [3] },
     );
 
-    expect([...facts.open]).toEqual([[2, 2]]);
+    expect([...facts.open]).toEqual([[2, { attempt: 2, range: undefined }]]);
   });
 
   it("knows its sealed parts, why it could not start, and that it left", () => {

@@ -65,6 +65,8 @@ export function someFacts(over: Partial<DriverFacts> = {}): DriverFacts {
     twoPollsAfterMs: undefined,
     pollsNew: false,
     verdicts: new Map(),
+    judged: new Set(),
+    isolatedItems: undefined,
     secondsPerBatch: 1,
     ...over,
   };

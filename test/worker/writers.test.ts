@@ -7,7 +7,7 @@ import { LIMITS } from "../../services/protocol/limits.ts";
 import { Misconfigured } from "../../services/protocol/environment.ts";
 import { readConfig } from "../../services/worker/config.ts";
 import { Hand } from "../../services/worker/hand.ts";
-import { isJudged } from "../../services/worker/judged.ts";
+import { diedRanges, isJudged } from "../../services/worker/judged.ts";
 import { LaneView } from "../../services/worker/lane-view.ts";
 import { LedgerWriter } from "../../services/worker/ledger-writer.ts";
 import { mergedConfig } from "../../services/worker/merged-config.ts";
@@ -177,6 +177,21 @@ describe("what a worker looks up", () => {
     expect(await judged(3, 1)).toBe(true);
     expect(await judged(3, 3)).toBe(false);
     expect(await judged(5, 1)).toBe(false);
+  });
+
+  it("is which items of this very attempt workers died over, which charges no attempt", async () => {
+    const world = new WatchedWorld();
+    const over = { t: "died", batch: 3, attempt: 2, worker: name, cause: "worker_died", range: [0, 4] } as const;
+    const lines = [over, { ...over, range: [2, 4] }, { ...over, attempt: 1 }, { ...over, batch: 4 }] as const;
+    await world.memory.append(KEYS.verdict(4, 0), Buffer.from(lines.map(encodeLine).join("")), 0);
+    const message = (attempt: number) => aOneItemMessage(3, { attempt });
+
+    expect(await diedRanges(world.store, api, message(2))).toEqual([
+      [0, 4],
+      [2, 4],
+    ]);
+    expect(await isJudged(world.store, api, message(2))).toBe(false);
+    expect(await isJudged(world.store, api, message(1))).toBe(true);
   });
 
   it("is the API's config with the submission's merged over it", () => {

@@ -1,5 +1,6 @@
 import { carried, type BatchMessage } from "../../protocol/messages.ts";
 import { decide, poolOf, type DriverAction, type DriverFacts, type WorkerFact } from "../../protocol/decide.ts";
+import { isolates } from "../../protocol/jobs.ts";
 import { parseWorkerName, queueLane } from "../../protocol/keys.ts";
 import type { EndCause } from "../../protocol/states.ts";
 import { holds, type WorkerFacts } from "../../protocol/worker-facts.ts";
@@ -60,6 +61,8 @@ export async function gather(job: RunningJob): Promise<DriverFacts> {
     twoPollsAfterMs: job.beats.twoPollsAfterMs,
     pollsNew: job.beats.takeNews(),
     verdicts: ledgers.verdicts,
+    judged: ledgers.judged,
+    isolatedItems: isolates(spec) ? (batch) => job.splits.itemsOf(batch) : undefined,
     secondsPerBatch: job.secondsPerBatch(),
   };
 }

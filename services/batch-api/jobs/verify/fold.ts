@@ -36,7 +36,7 @@ export function foldLines(
     }
   }
   for (const { lines } of verdicts) {
-    for (const { line, counts } of lines) if (counts) noteFailed(failed, line);
+    for (const { line, counts } of lines) if (counts && line.range === undefined) noteFailed(failed, line);
   }
   return { winners, failed, ...countSettled(winners, failed, attempts, itemsOf) };
 }

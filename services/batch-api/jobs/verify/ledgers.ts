@@ -91,7 +91,9 @@ function* attemptsFollow(facts: JobFacts): Generator<Finding> {
   const failed = new Set<string>();
   const name = (batch: number, attempt: number) => `${String(batch)}/${String(attempt)}`;
   for (const { line } of outcomes(facts)) if (line.result === "none") failed.add(name(line.batch, line.attempt));
-  for (const { lines } of facts.verdicts) for (const { line } of lines) failed.add(name(line.batch, line.attempt));
+  for (const { lines } of facts.verdicts) {
+    for (const { line } of lines) if (line.range === undefined) failed.add(name(line.batch, line.attempt));
+  }
   for (const { key, line } of outcomes(facts)) {
     if (line.attempt <= 1 || failed.has(name(line.batch, line.attempt - 1))) continue;
     yield {
