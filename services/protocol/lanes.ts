@@ -13,6 +13,8 @@ export interface LaneRecord {
   readonly keep: Readonly<Record<string, number>>;
   /** Most pointers that one worker may hold. */
   readonly hand: number;
+  /** Workers of the job that stood down so far; absent in older records. */
+  readonly stood_down?: number;
   /** No new batch starts; workers abort and leave. */
   readonly stop: boolean;
   /** Bumped with every write, so that no two values are alike. */

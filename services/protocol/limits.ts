@@ -5,6 +5,11 @@ export const LIMITS = {
   requestBytesMax: 10 * 1024 * 1024,
   /** For a request's last byte to come; a project of the largest size takes that long at 1 Mbit/s. */
   requestSeconds: 300,
+  /**
+   * From a job id's draw to the marker that accepts the job; later it is given up for good, and what it left may be removed. No
+   * request lasts so long, but a process may be frozen, and a client may repeat an idempotency key after days.
+   */
+  submissionSecondsMax: 24 * 3600,
   /** Containers in containers of a request body; Python's JSON reader, which gets the items, gives up near 1,000. */
   requestNestingMax: 500,
   /** Each item of `item_list` costs memory beside its bytes; more come by address. */
@@ -18,6 +23,16 @@ export const LIMITS = {
   /** Failed attempts of a batch are a 31-bit set. */
   attemptsMax: 30,
   attemptsDefault: 3,
+  /** Failed attempts in a row before a worker asks whether it is to blame: two in a row happen to every job with bad items. */
+  sickRunMin: 3,
+  /** Seconds in the handler that taking a batch apart gets at least: twice a short batch timeout would end before it is told apart. */
+  isolationSecondsMin: 30,
+  /** What it gets where no batch timeout says how long a batch may take; four times the batch's own time if that is more. */
+  isolationSecondsDefault: 3600,
+  /** The least time of some items that run alone: their share of the batch timeout says nothing of what each call costs. */
+  isolationTimeoutSecondsMin: 1,
+  /** Workers that may die over one batch's last attempt; four items in sixty-four that kill theirs take some thirty. */
+  deathsOverBatchMax: 40,
   timeoutSecondsMax: 365 * 24 * 3600,
   batchTimeoutSecondsMax: 7 * 24 * 3600,
   priorityMin: -1000,

@@ -36,6 +36,11 @@ export class LaneView {
     return this.#record.beat;
   }
 
+  /** Workers of the job that stood down. */
+  get stoodDown(): number {
+    return this.#record.stood_down ?? 0;
+  }
+
   ageMs(): number {
     return this.#clock.monotonicMs() - this.#readAtMs;
   }

@@ -1,5 +1,6 @@
 import { neverBegun, type AttemptResult } from "./attempt.ts";
 import type { WorkerDeps } from "./context.ts";
+import type { Doubts } from "./doubts.ts";
 import type { Hand, HeldBatch } from "./hand.ts";
 import { HandlerStartFailed, type Handler, type Ready } from "./handlers/handler.ts";
 import type { PayloadReader } from "./payload-reader.ts";
@@ -11,6 +12,7 @@ export interface RunnerParts {
   readonly hand: Hand;
   readonly reader: PayloadReader;
   readonly settler: Settler;
+  readonly doubts: Pick<Doubts, "ended" | "mayBegin">;
   /** A batch has been settled (not yet flushed), or handed back, or a handler is up again: there may be room for more. */
   readonly onSettled: () => void;
   /** The handler cannot be started any more. */
@@ -65,6 +67,11 @@ export class Runner {
   took(batches: readonly HeldBatch[]): void {
     if (batches.length === 0) return;
     this.#parts.reader.group(batches);
+    this.#dispatch();
+  }
+
+  /** More may begin than before. */
+  goOn(): void {
     this.#dispatch();
   }
 
@@ -164,6 +171,7 @@ export class Runner {
       if (this.#aloneRuns || (held.alone && this.#running.size > 0)) return;
       const slot = this.#slotWithRoom();
       if (slot === undefined || (held.unbegun > 0 && slot.depth > 0)) break;
+      if (!this.#parts.doubts.mayBegin(this.#running.size)) break;
       const may = this.#parts.mayStart();
       if (!(typeof may === "boolean" ? may : await may)) break;
       if (this.#stopped) return;
@@ -230,12 +238,14 @@ export class Runner {
   }
 
   #settle(held: HeldBatch, result: AttemptEnd): void {
-    const { hand, settler, onSettled } = this.#parts;
+    const { hand, settler, doubts, onSettled } = this.#parts;
     const ms = result.line.seconds * 1000;
     this.#meanMs = this.#meanMs === undefined ? ms : this.#meanMs * 0.9 + ms * 0.1;
-    settler.settle(result, held.receipt, () => {
-      hand.drop(held);
-      onSettled();
+    doubts.ended(result, () => {
+      settler.settle(result, held.receipt, () => {
+        hand.drop(held);
+        onSettled();
+      });
     });
   }
 

@@ -1,13 +1,21 @@
 import type { ObjectStore } from "../backends/object-store.ts";
 import { jobKeys } from "../protocol/keys.ts";
 import type { BatchMessage } from "../protocol/messages.ts";
-import { pointerAt, SPLIT_FORMAT, splitOf, type BatchPointer, type SplitFile } from "../protocol/pointers.ts";
+import {
+  pointerAt,
+  SPLIT_FORMAT,
+  splitOf,
+  type BatchPointer,
+  type SplitEnd,
+  type SplitFile,
+} from "../protocol/pointers.ts";
 
 /** Reads the pointers that were too long for their messages from the job's split files; the newest file is kept. */
 export class SplitPointers {
   readonly #store: ObjectStore;
   readonly #keys: ReturnType<typeof jobKeys>;
   #file: SplitFile | undefined;
+  #totalTold = false;
 
   constructor(store: ObjectStore, api: string, job: string) {
     this.#store = store;
@@ -26,6 +34,14 @@ export class SplitPointers {
       );
     }
     return { ...message, pointer: found };
+  }
+
+  /** The job's batches, answered once, when the split has ended. */
+  async newTotal(): Promise<number | undefined> {
+    const end = this.#totalTold ? undefined : await this.#store.get(this.#keys.splitEnd);
+    if (end === undefined) return undefined;
+    this.#totalTold = true;
+    return (JSON.parse(end.bytes.toString("utf8")) as SplitEnd).batches;
   }
 
   async #pointer(split: number, offset: number): Promise<BatchPointer> {

@@ -1,15 +1,14 @@
 import type { Delivery } from "../backends/batch-queue.ts";
 import { WORKER_EXIT } from "../protocol/exit-codes.ts";
-import { jobKeys } from "../protocol/keys.ts";
 import type { BatchMessage, CompletionTicket } from "../protocol/messages.ts";
-import type { SplitEnd } from "../protocol/pointers.ts";
 import { complete } from "./completion.ts";
 import type { WorkerDeps } from "./context.ts";
+import { doubtsOf, type Doubts } from "./doubts.ts";
 import { Hand, type HeldBatch } from "./hand.ts";
 import { HandlerStartFailed } from "./handlers/handler.ts";
 import { isJudged } from "./judged.ts";
 import { LaneView, type LaneWord } from "./lane-view.ts";
-import { isQueueGone, LEAVING_EXIT, type Leaving } from "./leaving.ts";
+import { isQueueGone, LEAVING_EXIT, leftLine, type Leaving } from "./leaving.ts";
 import { PayloadReader } from "./payload-reader.ts";
 import { Runner } from "./runner.ts";
 import { Settler } from "./settler.ts";
@@ -23,17 +22,21 @@ export class Worker {
   readonly #hand = new Hand();
   readonly #settler: Settler;
   readonly #runner: Runner;
+  readonly #doubts: Doubts;
   readonly #splits: SplitPointers;
   readonly #over = new AbortController();
   #leaving: Leaving | undefined;
   #polled = -1;
   #heldAtMs = -Infinity;
   #completing: Promise<void> | undefined;
-  #totalTold = false;
   /** The flush that was asked for last. */
   #flushed: Promise<void> | undefined;
   /** Called when the hand has room again. */
   #roomWaiter: (() => void) | undefined;
+  /** A queue that is gone went with its service or its lane; anything else is a bug, or the world broke. */
+  readonly #broke = (error: unknown) => {
+    this.leave(isQueueGone(error) ? { kind: "lost" } : { kind: "broken", error });
+  };
 
   constructor(deps: WorkerDeps) {
     const { store, clock, identity, queue, pace, spec } = deps;
@@ -43,19 +46,27 @@ export class Worker {
     this.#splits = new SplitPointers(store, identity.api, identity.job);
     const flushSeconds = Math.max(pace.flushSeconds, spec.workers * pace.flushSecondsPerWorker);
     this.#settler = new Settler({ store, queue, clock, flushMs: flushSeconds * 1000 }, identity);
+    this.#doubts = doubtsOf(deps, this.#settler, flushSeconds, {
+      stoodDown: () => this.#lane.stoodDown,
+      isIdle: () => this.#runner.isIdle,
+      goOn: () => {
+        this.#runner.goOn();
+        this.#onSettled();
+      },
+      onSick: (why) => { this.leave({ kind: "sick", why }); }, // prettier-ignore
+    });
     this.#runner = new Runner(deps, {
       hand: this.#hand,
       reader: new PayloadReader(store, deps.dataset),
       settler: this.#settler,
+      doubts: this.#doubts,
       onSettled: () => {
         this.#onSettled();
       },
       onSick: (error) => {
         this.#startFailed(error);
       },
-      onBroken: (error) => {
-        this.#broke(error);
-      },
+      onBroken: this.#broke,
       mayStart: () => this.#mayStart(),
     });
   }
@@ -69,6 +80,7 @@ export class Worker {
         this.#renew(this.#over.signal),
         this.#receive(),
         this.#runner.watch(this.#over.signal),
+        this.#doubts.watch(this.#over.signal),
       ];
       await Promise.all(loops.map((loop) => this.#guard(loop)));
     }
@@ -81,11 +93,6 @@ export class Worker {
     this.#leaving = why;
     this.#over.abort();
     this.#roomWaiter?.();
-  }
-
-  /** A queue that is gone went with its service or its lane; anything else is a bug, or the world broke. */
-  #broke(error: unknown): void {
-    this.leave(isQueueGone(error) ? { kind: "lost" } : { kind: "broken", error });
   }
 
   async #guard(loop: Promise<void>): Promise<void> {
@@ -132,15 +139,12 @@ export class Worker {
   }
 
   async #watchLane(): Promise<void> {
-    const { clock, pace, store, identity } = this.#deps;
+    const { clock, pace } = this.#deps;
     for (;;) {
       await clock.sleep(pace.laneReadSeconds * 1000, this.#over.signal);
       await this.#readLane();
-      if (this.#totalTold) continue;
-      const end = await store.get(jobKeys(identity.api, identity.job).splitEnd);
-      if (end === undefined) continue;
-      this.#totalTold = true;
-      this.#runner.tellTotalBatches((JSON.parse(end.bytes.toString("utf8")) as SplitEnd).batches);
+      const total = await this.#splits.newTotal();
+      if (total !== undefined) this.#runner.tellTotalBatches(total);
     }
   }
 
@@ -167,15 +171,13 @@ export class Worker {
     const flushed = this.#runner.isIdle ? this.#settler.flush() : this.#settler.flushSoon();
     if (flushed === this.#flushed) return; // it is under way, and heard already
     this.#flushed = flushed;
-    flushed.catch((error: unknown) => {
-      this.#broke(error);
-    });
+    flushed.catch(this.#broke);
   }
 
   async #receive(): Promise<void> {
     const { queue, identity, pace } = this.#deps;
     while (!this.#over.signal.aborted) {
-      const room = Math.max(this.#lane.hand, this.#deps.processes) - this.#hand.size;
+      const room = Math.max(this.#lane.hand, this.#deps.processes) + this.#doubts.size - this.#hand.size;
       if (room < 1 || this.#runner.runsLong || this.#hand.waiting > this.#hand.size / 2 + this.#deps.processes) {
         await this.#room();
         continue;
@@ -239,9 +241,7 @@ export class Worker {
       if (used === true) await queue.ack(identity.queueLane, [receipt]);
     };
     this.#completing ??= run()
-      .catch((error: unknown) => {
-        this.#broke(error);
-      })
+      .catch(this.#broke)
       .finally(() => {
         this.#completing = undefined;
       });
@@ -273,20 +273,21 @@ export class Worker {
     if (why.kind === "drain") await this.#drain();
     await this.#runner.abort();
     await this.#completing;
+    if (this.#doubts.giveUp()) await this.#writeDown(why.kind === "lost", []);
     const left = this.#hand.takeAll();
     if (left.length > 0) {
       this.#settler.note({ t: "handed_back", batches: left.map(({ message }) => message.batch) });
     }
-    this.#settler.note({ t: "left", why: why.kind });
-    if (why.kind === "lost") await this.#settler.flushUnacked();
-    else await this.#giveBack(left);
+    this.#settler.note(leftLine(why));
+    await this.#writeDown(why.kind === "lost", left);
     await this.#runner.close();
     return LEAVING_EXIT[why.kind];
   }
 
   /** First all that was done is durable; then the queue, if it still is there, gets back the rest. */
-  async #giveBack(left: readonly HeldBatch[]): Promise<void> {
+  async #writeDown(isQueueLost: boolean, left: readonly HeldBatch[]): Promise<void> {
     const { queue, identity } = this.#deps;
+    if (isQueueLost) return this.#settler.flushUnacked();
     try {
       await this.#settler.flush();
       if (left.length > 0) await queue.release(identity.queueLane, left.map(({ receipt }) => receipt)); // prettier-ignore

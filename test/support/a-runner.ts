@@ -61,6 +61,7 @@ export class RunnerBench {
       hand: this.hand,
       reader: new PayloadReader(deps.store, deps.dataset),
       settler: this.settler,
+      doubts: { ended: (_, charge) => { charge(); }, mayBegin: () => true }, // prettier-ignore
       onSettled: () => void this.settler.flushSoon(),
       onSick: (error) => this.sick.push(error),
       onBroken: (error) => this.broken.push(error),
