@@ -13,13 +13,16 @@ export function apiKeys(api: string) {
     hosted: `${root}hosted.json`,
     versions: `${root}versions/`,
     version: (version: string) => `${root}versions/${version}.json`,
+    projects: `${root}projects/`,
     project: (sha256: string) => `${root}projects/${sha256}.tar.gz`,
     /** Objects of an environment that a builder made: what it was asked for, its parts, and last its end. */
     environmentRequest: (environment: string) => `${root}environments/${environment}/request.tar.gz`,
+    environments: `${root}environments/`,
     environmentParts: (environment: string) => `${root}environments/${environment}/`,
     environmentPart: (environment: string, builder: string, part: number) =>
       `${root}environments/${environment}/${builder}-${numbered(part)}`,
     environmentEnd: (environment: string) => `${root}environments/${environment}/end.json`,
+    idempotencies: `${root}keys/`,
     /** Object: the idempotency key's owner. */
     idempotency: (sha256: string) => `${root}keys/${sha256}`,
     active: `${root}active/`,
@@ -45,6 +48,9 @@ export function jobKeys(api: string, job: string) {
     state: `${root}state.json`,
     /** Object: a stop was asked for. */
     stop: `${root}stop.json`,
+    /** Objects: one for each job of the family that this one began, named by it. */
+    retries: `${root}retries/`,
+    retry: (retry: string) => `${root}retries/${retry}`,
     /** Record: the completion hook's fate. */
     completion: `${root}completion.json`,
     /** Object: inline items or a listing of URIs, one JSON value a line; batches point into it. */
@@ -59,10 +65,18 @@ export function jobKeys(api: string, job: string) {
     splitEnd: `${root}splits/end.json`,
     ledgers: `${root}ledger/`,
     ledger: (worker: string, part: number) => `${root}ledger/${worker}-${numbered(part)}`,
+    partsOfResults: `${root}results/`,
+    partsOfErrors: `${root}errors/`,
+    indexes: `${root}index/`,
     results: (worker: string, part: number) => `${root}results/${worker}-${numbered(part)}.ndjson`,
     errors: (worker: string, part: number) => `${root}errors/${worker}-${numbered(part)}.ndjson`,
     verdicts: `${root}verdicts/`,
     verdict: (term: number, part: number) => `${root}verdicts/${numbered(term)}-${numbered(part)}`,
+    /** Objects: what came of some items of a batch whose last attempt is taken apart. */
+    isolations: `${root}isolation/`,
+    isolation: (batch: number) => `${root}isolation/${numbered(batch)}/`,
+    isolated: (batch: number, attempt: number, [from, to]: readonly [number, number]) =>
+      `${root}isolation/${numbered(batch)}/${String(attempt)}-${String(from)}-${String(to)}`,
     cut: `${root}cut.json`,
     part: (name: string) => `${root}parts/${name}`,
     parts: `${root}parts/`,

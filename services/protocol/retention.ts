@@ -42,14 +42,16 @@ export function retentionFault(
   return `${names.results} is ${results}, longer than the ${String(recordsDays)} days of ${names.records}, with which results go; keep records as long`;
 }
 
+export const RETENTION_STATES = ["announced", "kept", "removing", "removed", "ending"] as const;
+
 /** `jobs/<job>/retention.json`: that its results are handed out no more. Compare-and-swapped. */
 export interface RetentionRecord {
   readonly format: typeof JOB_FORMAT;
   /**
    * announced: they still lie there, and may be taken back · kept: they were taken back (a retry needs them, or the setting was
-   * raised) · removing: for good, their objects go · removed.
+   * raised) · removing: for good, their objects go · removed · ending: the whole record goes.
    */
-  readonly state: "announced" | "kept" | "removing" | "removed";
+  readonly state: (typeof RETENTION_STATES)[number];
   /** Unix milliseconds by the store's clock of the announcement. */
   readonly at: number;
   /** The setting by which they go, and its days. */

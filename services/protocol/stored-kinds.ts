@@ -1,5 +1,6 @@
 /** What lies under each key, as its readers need it, and what to do when it is not so. One row for each kind of `keys.ts`. */
 import { anything, both, byWord, count, fields, flag, listOf, mapOf, nullOr, number, oneOf, optional, text, whole, type Shape } from "./shapes.ts"; // prettier-ignore
+import { RETENTION_STATES } from "./retention.ts";
 import { JOB_STATES } from "./states.ts";
 
 interface StoredKind {
@@ -92,6 +93,10 @@ const manifest = fields({
   ...{ skipped: fields({ batches: count, items: count, input_remaining: flag }), splits: count },
 });
 
+const retention = fields({
+  ...{ format: count, state: oneOf(RETENTION_STATES), at: number, setting: text, days: number, writes: count },
+});
+
 const row = (value: unknown, at: string) => {
   const isRow = Array.isArray(value) && value.length === 4 && value.every((one) => Number.isSafeInteger(one));
   return isRow ? undefined : `${at} is no place of rows`;
@@ -119,6 +124,11 @@ export const STORED_KINDS = {
   },
   active: { key: new RegExp(`${API}active/[^/]+$`), mend: "put an empty object there, or submit the job again" },
   ended: { key: new RegExp(`${API}ended/[^/]+/[^/]+$`), mend: "put an empty object there" },
+  unneeded: {
+    key: new RegExp(`${API}unneeded\\.json$`),
+    shape: fields({ code: mapOf(fields({ since: number, removing: optional(number) })), writes: count }),
+    mend: "remove it: the janitor begins to count anew",
+  },
   lane: { key: new RegExp(`${API}lanes/[^/]+\\.json$`), shape: lane, mend: "it is begun anew with the next job" },
   spec: { key: new RegExp(`${JOB}spec\\.json$`), shape: spec, mend: STOP },
   state: { key: new RegExp(`${JOB}state\\.json$`), shape: state, mend: STOP },
@@ -153,6 +163,11 @@ export const STORED_KINDS = {
     mend: AGAIN,
   },
   manifest: { key: new RegExp(`${JOB}manifest\\.json$`), shape: manifest, mend: AGAIN },
+  retention: {
+    key: new RegExp(`${JOB}retention\\.json$`),
+    shape: retention,
+    mend: `${RESTORE}; results stay until then`,
+  },
 } as const satisfies Record<string, StoredKind>;
 
 export type StoredKindName = keyof typeof STORED_KINDS;

@@ -12,6 +12,7 @@ import type { ApiVersion, CurrentVersion, PodTemplate, TemplateAge } from "../..
 import { API_PREFIX, apiKeys } from "../../protocol/keys.ts";
 import type { CodeOwner } from "../../protocol/code-owner.ts";
 import { Problem } from "../../protocol/problems.ts";
+import { codeKeys, needCode } from "../janitor/unneeded-code.ts";
 import { readCurrent, swapCurrent } from "./current.ts";
 import type { ApiService, ApiView, Deployed } from "./api-service.ts";
 
@@ -116,9 +117,11 @@ export class Apis implements ApiService {
     const environment = await this.#buildEnvironment(files, spec, progress);
     const project = sha256Hex(archive);
     const keys = apiKeys(host);
-    await this.#store.put(keys.project(project), archive);
     const parts = { spec, project, environment, podTemplate: fitted?.template };
     const version = apiVersion(parts, await this.#store.now());
+    const code = codeKeys(host, version);
+    if (!(await needCode(this.#store, host, code))) await this.#buildEnvironment(files, spec, progress);
+    await this.#store.put(keys.project(project), archive);
     // A version that existed already keeps the time of its first deployment.
     await this.#store.put(keys.version(version.version), Buffer.from(encodeVersion(version)));
     const template = fitted === undefined ? {} : { template: fitted.age };

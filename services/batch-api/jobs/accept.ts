@@ -9,7 +9,7 @@ import { JOB_FORMAT, type ApiVersion, type JobInput, type JobSpec } from "../../
 import { apiKeys, jobKeys } from "../../protocol/keys.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import { Problem } from "../../protocol/problems.ts";
-import { jobId } from "../../protocol/ids.ts";
+import { jobId, jobStartedAt } from "../../protocol/ids.ts";
 import type { Submission } from "../../protocol/submission.ts";
 import { checkSources } from "./acceptance-checks.ts";
 import { bodyHash, candidateJob, claimKey, type Claim } from "./idempotency.ts";
@@ -49,6 +49,7 @@ export async function accept(
   const workers = workersOf(deps, version, submission);
   const draft = { ...(await prepare(deps, version, submission)), workers: workers.allowed };
   const claim = await claimKey(store, api, options, mine, "write");
+  refuseLate(await store.now(), claim.job);
   const fields = {
     version: version.version,
     accepted_at: now,
@@ -158,8 +159,25 @@ async function stageItems(store: ObjectStore, key: string, { input }: Submission
 
 /** The last step. A job whose state was written is known to a driver, and may have ended: nothing is written any more. */
 async function completed(store: ObjectStore, spec: JobSpec): Promise<JobSpec> {
-  if ((await store.read(jobKeys(spec.api, spec.job).state)) === undefined) {
-    await store.put(apiKeys(spec.api).activeJob(spec.job), Buffer.from("{}\n"));
-  }
+  if ((await store.read(jobKeys(spec.api, spec.job).state)) !== undefined) return spec;
+  const marker = apiKeys(spec.api).activeJob(spec.job);
+  const now = await store.now();
+  if (isLate(now, spec.job) && (await store.size(marker)) === undefined) refuseLate(now, spec.job);
+  await store.put(marker, Buffer.from("{}\n"));
   return spec;
+}
+
+/** What was not accepted for so long may be removed at any moment (`janitor/leftovers.ts`), so nobody builds on it. */
+function refuseLate(now: number, job: string): void {
+  if (!isLate(now, job)) return;
+  const detail =
+    `This submission, or an earlier one under its Idempotency-Key (job ${job}), began ${HOURS} hours ago or more and was not ` +
+    "accepted, or its job is not kept any more: submit it under a new key";
+  throw new Problem("conflict", detail);
+}
+
+const HOURS = String(LIMITS.submissionSecondsMax / 3600);
+
+function isLate(now: number, job: string): boolean {
+  return now - (jobStartedAt(job) ?? now) >= LIMITS.submissionSecondsMax * 1000;
 }

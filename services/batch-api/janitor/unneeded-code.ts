@@ -1,0 +1,80 @@
+/**
+ * Code that nothing names, by its keys and since when (`unneeded.json`): what the janitor saw, and may remove when it has stayed so.
+ * Whoever makes code current again takes it off this record first; of the two writes only one succeeds, so that no code is named
+ * while it is being removed.
+ */
+import type { ObjectStore } from "../../backends/object-store.ts";
+import type { ApiVersion } from "../../protocol/jobs.ts";
+import { apiKeys } from "../../protocol/keys.ts";
+import { Problem } from "../../protocol/problems.ts";
+import { encodeStored, readRecord } from "../jobs/stored.ts";
+
+export interface Unneeded {
+  /** Unix milliseconds by the store's clock at which nothing named it. */
+  readonly since: number;
+  /** Its removal began then. */
+  readonly removing?: number;
+}
+
+/** By key, or the beginning of keys for what has several. */
+export type UnneededCode = Readonly<Record<string, Unneeded>>;
+
+export interface StoredUnneeded {
+  readonly code: UnneededCode;
+  readonly writes: number;
+  readonly version: string | undefined;
+}
+
+/** The keys of a version and of what it names, as they stand in the record; `api` is whose keys they are. */
+export function codeKeys(api: string, { version, project, environment }: ApiVersion): readonly string[] {
+  const keys = apiKeys(api);
+  const named = [keys.version(version), keys.project(project)];
+  return environment === null ? named : [...named, keys.environmentParts(environment)];
+}
+
+/** A removal takes seconds; after so long its janitor has died. */
+export const REMOVING_MS = 600_000;
+
+export async function readUnneeded(store: ObjectStore, api: string): Promise<StoredUnneeded> {
+  const stored = await readRecord<{ readonly code: UnneededCode; readonly writes: number }>(
+    store,
+    apiKeys(api).unneeded,
+  );
+  if (stored === undefined) return { code: {}, writes: 0, version: undefined };
+  return { ...stored.value, version: stored.version };
+}
+
+/** Undefined when somebody else was first. */
+export async function swapUnneeded(
+  store: ObjectStore,
+  api: string,
+  before: StoredUnneeded,
+  code: UnneededCode,
+): Promise<StoredUnneeded | undefined> {
+  const writes = before.writes + 1;
+  const version = await store.swap(apiKeys(api).unneeded, encodeStored({ code, writes }), before.version);
+  return version === undefined ? undefined : { code, writes, version };
+}
+
+/**
+ * Before code is named: from now on it is not unneeded. Answers false when it was: then a removal may have come before, and what
+ * makes the code must be done again. Throws `Problem` (conflict) while it is being removed, which takes seconds.
+ */
+export async function needCode(store: ObjectStore, api: string, keys: readonly string[]): Promise<boolean> {
+  for (let wasNeeded = true; ; wasNeeded = false) {
+    const before = await readUnneeded(store, api);
+    const [found, left] = split(Object.entries(before.code), ([key]) => keys.includes(key));
+    if (found.length === 0) return wasNeeded;
+    const now = await store.now();
+    if (found.some(([, { removing }]) => removing !== undefined && now - removing < REMOVING_MS)) {
+      const detail =
+        "Old code of this API with the same content is being removed at this moment; deploy again in a minute.";
+      throw new Problem("conflict", detail);
+    }
+    await swapUnneeded(store, api, before, Object.fromEntries(left));
+  }
+}
+
+function split<T>(all: readonly T[], belongs: (one: T) => boolean): readonly [readonly T[], readonly T[]] {
+  return [all.filter(belongs), all.filter((one) => !belongs(one))];
+}
