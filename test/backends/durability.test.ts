@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { openFileStore, type FileStore } from "../../services/backends/object-store.files.ts";
-import { PowerDisk } from "../support/power-disk.ts";
+import { StoreBroken } from "../../services/backends/object-store.ts";
+import { PowerDisk, type DiskCall, type DiskFault } from "../support/power-disk.ts";
 
 /** What was answered, and so must be there whatever happens to the power. */
 interface Acknowledged {
@@ -104,5 +105,58 @@ describe("a store on a disk that loses its power", () => {
         await expectAll(after, acknowledged);
       }
     }
+  });
+});
+
+const CHANGES: readonly DiskCall[] = ["write", "fdatasync", "syncFolder", "link", "mkdir"];
+const SYNCS: readonly DiskCall[] = ["fdatasync", "syncFolder"];
+
+/** Does the small job's calls until one of them meets the fault at that call of the disk. */
+async function untilFault(at: number, code: DiskFault) {
+  const disk = new PowerDisk();
+  const acknowledged: Acknowledged = { objects: new Map(), logs: new Map(), records: new Map(), deleted: new Set() };
+  let number = -1;
+  let failed: DiskCall | undefined;
+  /** Syncs that came after the fault. */
+  let retries = 0;
+  disk.onCall = (call) => {
+    if (failed !== undefined && SYNCS.includes(call)) retries += 1;
+    if ((number += 1) !== at || !CHANGES.includes(call)) return undefined;
+    failed = call;
+    return code;
+  };
+  let store: FileStore | undefined;
+  const error = await (async () => {
+    store = await openFileStore({ root: "/store", files: disk });
+    await work(store, acknowledged);
+    return undefined;
+  })().catch((thrown: unknown) => thrown);
+  return { disk, acknowledged, store, error, failedCall: () => failed, retries: () => retries };
+}
+
+describe.each<DiskFault>(["ENOSPC", "EIO"])("a store on a disk that fails once with %s", (code) => {
+  it("says so, keeps what it acknowledged, and calls nothing durable any more once a sync has failed", async () => {
+    const { disk: whole } = await untilFault(-1, code);
+    const met = new Map<DiskCall, number>();
+
+    for (let at = 0; at < whole.calls; at += 1) {
+      const { disk, acknowledged, store, error, failedCall, retries } = await untilFault(at, code);
+      const call = failedCall();
+      if (call === undefined) continue;
+      met.set(call, (met.get(call) ?? 0) + 1);
+      expect(error, `${call}, call ${String(at)}`).toBeInstanceOf(StoreBroken);
+      if (SYNCS.includes(call) && store !== undefined) {
+        const puts = [store.put("jobs/a/later", Buffer.from("x")), store.swap("jobs/a/later.json", Buffer.from("x"), undefined)]; // prettier-ignore
+        const later = [...puts, store.append("jobs/a/ledger/later", Buffer.from("x"), 0)];
+        for (const end of await Promise.allSettled(later))
+          expect(end).toMatchObject({ reason: { name: "StoreBroken" } });
+      }
+      // whatever follows in the store's own cleaning up, no sync is tried again: it could lie
+      if (SYNCS.includes(call)) expect(retries(), `${call}, call ${String(at)}`).toBe(0);
+      await expectAll(disk.afterPowerLoss(() => false, () => 0), acknowledged); // prettier-ignore
+    }
+
+    expect([...met.keys()].sort()).toEqual([...CHANGES].sort());
+    process.stdout.write(`${code} once in a store: ${JSON.stringify(Object.fromEntries(met))}\n`);
   });
 });

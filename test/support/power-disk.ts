@@ -6,6 +6,8 @@ interface File {
   bytes: Buffer;
   /** Bytes that a sync has made durable. */
   durableBytes: number;
+  /** A sync failed: what was not durable then never is, and later syncs do not say so (fsync(2) on Linux). */
+  spoilt: boolean;
 }
 
 interface Folder {
@@ -13,7 +15,15 @@ interface Folder {
   entries: Map<string, File | Folder>;
   /** As of the folder's last sync. */
   durableEntries: Map<string, File | Folder>;
+  /** Names that a failed sync lost, with what they stood for: no later one makes them durable. */
+  lost: Map<string, File | Folder>;
 }
+
+/** A call of the disk, as `onCall` hears of it. */
+export type DiskCall = Exclude<keyof FileSystem, number | symbol>;
+
+/** What becomes of a call: nothing special, or the operating system's error of this code. */
+export type DiskFault = "ENOSPC" | "EIO";
 
 /** The power went: no call returns any more. */
 export class PowerLost extends Error {
@@ -26,6 +36,8 @@ export class PowerLost extends Error {
  */
 export class PowerDisk implements FileSystem {
   calls = 0;
+  /** Asked before each call takes effect; an answer is how it fails. No path: a call of an open file. */
+  onCall: (call: DiskCall, path: string) => DiskFault | undefined = () => undefined;
   readonly #callsMax: number;
   readonly #top: Folder;
   readonly #open = new Map<number, File>();
@@ -44,7 +56,7 @@ export class PowerDisk implements FileSystem {
       if (known !== undefined) return known;
       if (node.kind === "file") {
         const bytes = node.bytes.subarray(0, node.durableBytes + torn(node.bytes.length - node.durableBytes));
-        const file: File = { ...node, bytes: Buffer.from(bytes), durableBytes: bytes.length };
+        const file: File = { ...node, bytes: Buffer.from(bytes), durableBytes: bytes.length, spoilt: false };
         seen.set(node, file);
         return file;
       }
@@ -62,13 +74,13 @@ export class PowerDisk implements FileSystem {
   }
 
   async open(path: string, mode: OpenMode): Promise<number> {
-    await this.#call();
+    await this.#call("open", path);
     const { folder, name } = this.#place(path);
     let file = folder.entries.get(name);
     if (file?.kind === "folder") throw failure("EISDIR", path);
     if (file !== undefined && mode === "fresh") throw failure("EEXIST", path);
     if (file === undefined && (mode === "read" || mode === "append")) throw failure("ENOENT", path);
-    file ??= { kind: "file", id: this.#numbers, bytes: Buffer.alloc(0), durableBytes: 0 };
+    file ??= { kind: "file", id: this.#numbers, bytes: Buffer.alloc(0), durableBytes: 0, spoilt: false };
     folder.entries.set(name, file);
     this.#numbers += 1;
     this.#open.set(this.#numbers, file);
@@ -76,24 +88,29 @@ export class PowerDisk implements FileSystem {
   }
 
   async read(fd: number, buffer: Buffer, position: number): Promise<number> {
-    await this.#call();
+    await this.#call("read", "");
     return this.#file(fd).bytes.copy(buffer, 0, position);
   }
 
   async write(fd: number, bytes: Buffer): Promise<number> {
-    await this.#call();
     const file = this.#file(fd);
-    file.bytes = Buffer.concat([file.bytes, bytes]);
+    const fault = await this.#call("write", "").catch((error: unknown) => {
+      if (error instanceof PowerLost) throw error;
+      return error as Error;
+    });
+    // what fails has begun: a part of it is there
+    file.bytes = Buffer.concat([file.bytes, fault === undefined ? bytes : bytes.subarray(0, bytes.length / 2)]);
+    if (fault !== undefined) throw fault;
     return bytes.length;
   }
 
   async fstat(fd: number): Promise<FileFacts> {
-    await this.#call();
+    await this.#call("fstat", "");
     return factsOf(this.#file(fd));
   }
 
   async stat(path: string): Promise<FileFacts> {
-    await this.#call();
+    await this.#call("stat", path);
     const { folder, name } = this.#place(path);
     const node = folder.entries.get(name);
     if (node === undefined) throw failure("ENOENT", path);
@@ -101,24 +118,32 @@ export class PowerDisk implements FileSystem {
   }
 
   async fdatasync(fd: number): Promise<void> {
-    await this.#call();
     const file = this.#file(fd);
-    file.durableBytes = file.bytes.length;
+    await this.#call("fdatasync", "", file);
+    if (!file.spoilt) file.durableBytes = file.bytes.length;
+  }
+
+  async truncate(fd: number, sizeBytes: number): Promise<void> {
+    await this.#call("truncate", "");
+    const file = this.#file(fd);
+    file.bytes = file.bytes.subarray(0, sizeBytes);
+    file.durableBytes = Math.min(file.durableBytes, sizeBytes);
   }
 
   async syncFolder(path: string): Promise<void> {
-    await this.#call();
     const folder = this.#folder(path);
-    folder.durableEntries = new Map(folder.entries);
+    await this.#call("syncFolder", path, folder);
+    const kept = [...folder.entries].filter(([name, node]) => folder.lost.get(name) !== node);
+    folder.durableEntries = new Map(kept);
   }
 
   async close(fd: number): Promise<void> {
-    await this.#call();
+    await this.#call("close", "");
     this.#open.delete(fd);
   }
 
   async link(existing: string, path: string): Promise<void> {
-    await this.#call();
+    await this.#call("link", path);
     const from = this.#place(existing);
     const file = from.folder.entries.get(from.name);
     const { folder, name } = this.#place(path);
@@ -128,35 +153,39 @@ export class PowerDisk implements FileSystem {
   }
 
   async unlink(path: string): Promise<void> {
-    await this.#call();
+    await this.#call("unlink", path);
     const { folder, name } = this.#place(path);
     if (!folder.entries.delete(name)) throw failure("ENOENT", path);
   }
 
   async mkdir(path: string): Promise<void> {
-    await this.#call();
+    await this.#call("mkdir", path);
     const { folder, name } = this.#place(path);
     if (folder.entries.has(name)) throw failure("EEXIST", path);
     folder.entries.set(name, emptyFolder());
   }
 
   async rmdir(path: string): Promise<void> {
-    await this.#call();
+    await this.#call("rmdir", path);
     const { folder, name } = this.#place(path);
     if (this.#folder(path).entries.size > 0) throw failure("ENOTEMPTY", path);
     folder.entries.delete(name);
   }
 
   async readdir(path: string): Promise<readonly FolderEntry[]> {
-    await this.#call();
+    await this.#call("readdir", path);
     return [...this.#folder(path).entries].map(([name, node]) => ({ name, isFolder: node.kind === "folder" }));
   }
 
-  /** The effect of the call that the power loss hits did not happen. */
-  async #call(): Promise<void> {
+  /** The effect of the call that the power loss or a fault hits did not happen. */
+  async #call(call: DiskCall, path: string, synced?: File | Folder): Promise<undefined> {
     await Promise.resolve();
     if (this.calls >= this.#callsMax) throw new PowerLost();
+    const fault = this.onCall(call, path);
     this.calls += 1;
+    if (fault === undefined) return undefined;
+    if (synced !== undefined) spoil(synced);
+    throw failure(fault, `${call} ${path}`);
   }
 
   #file(fd: number): File {
@@ -182,8 +211,17 @@ export class PowerDisk implements FileSystem {
   }
 }
 
+/** What was not durable when a sync failed never will be. */
+function spoil(synced: File | Folder): void {
+  if (synced.kind === "file") {
+    synced.spoilt = true;
+    return;
+  }
+  for (const [name, node] of synced.entries) if (synced.durableEntries.get(name) !== node) synced.lost.set(name, node);
+}
+
 function emptyFolder(): Folder {
-  return { kind: "folder", entries: new Map(), durableEntries: new Map() };
+  return { kind: "folder", entries: new Map(), durableEntries: new Map(), lost: new Map() };
 }
 
 function factsOf(node: File | Folder): FileFacts {

@@ -53,9 +53,10 @@ export class DurableFolder {
     try {
       await this.files.link(probe, `${probe}-linked`);
     } catch (error) {
-      throw new Error(`the disk of ${this.#root} cannot make hard links; choose a root on a local file system`, {
-        cause: error,
-      });
+      const broken = brokenBy(`create ${probe}-linked`, error);
+      if (broken instanceof StoreBroken) throw broken; // a full disk, which can make them
+      const fix = "choose a root on a local file system";
+      throw new Error(`the disk of ${this.#root} cannot make hard links; ${fix}`, { cause: error });
     } finally {
       await this.remove(`${probe}-linked`);
       await this.remove(probe);

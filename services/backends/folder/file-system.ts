@@ -30,6 +30,8 @@ export interface FileSystem {
   stat(path: string): Promise<FileFacts>;
   /** Makes the bytes and the length durable, not the name. */
   fdatasync(fd: number): Promise<void>;
+  /** Cuts a file to its first bytes. */
+  truncate(fd: number, sizeBytes: number): Promise<void>;
   /** Makes a folder's names durable. */
   syncFolder(path: string): Promise<void>;
   close(fd: number): Promise<void>;
@@ -84,6 +86,7 @@ export const nodeFileSystem: FileSystem = {
   fstat: async (fd) => factsOf(await fstat(fd)),
   stat: async (path) => factsOf(await stat(path)),
   fdatasync: promisify(fs.fdatasync),
+  truncate: promisify<number, number>(fs.ftruncate),
   async syncFolder(path) {
     const fd = await open(path, O_RDONLY);
     try {

@@ -71,6 +71,8 @@ export class OpenLogs {
       await this.#folder.syncBytes(fd, path);
       if (offset === 0) await this.#folder.syncNames(path);
     } catch (error) {
+      // The bytes may be seen though no later sync can be trusted to keep them: others must not count on them.
+      await this.#folder.files.truncate(fd, offset).catch(() => undefined); // what fails twice is told by the first failure
       throw this.#break(key, error);
     }
   }

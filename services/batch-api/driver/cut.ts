@@ -1,4 +1,4 @@
-import type { ObjectStore } from "../../backends/object-store.ts";
+import { StoreBroken, type ObjectStore } from "../../backends/object-store.ts";
 import { JOB_FORMAT, type Cut } from "../../protocol/jobs.ts";
 import { jobKeys } from "../../protocol/keys.ts";
 import { encodeStored, readObject } from "../jobs/stored.ts";
@@ -21,8 +21,17 @@ export async function makeCut(store: ObjectStore, api: string, job: string, ledg
   };
   // What was read may not be on the disk yet (its writer still waits for that): it must not be lost after it was counted.
   await store.sync([...Object.keys(cut.ledgers), ...Object.keys(cut.verdicts)]);
+  await checkSizes(store, { ...cut.ledgers, ...cut.verdicts });
   if (await store.put(keys.cut, encodeStored(cut))) return cut;
   const first = await readObject<Cut>(store, keys.cut, JOB_FORMAT);
   if (first === undefined) throw new Error(`the cut of job ${job} was written by another driver and is gone`);
   return first;
+}
+
+/** A writer whose sync failed takes its bytes back, and they may have been read before: who counted them must begin anew. */
+async function checkSizes(store: ObjectStore, logs: Readonly<Record<string, number>>): Promise<void> {
+  for (const [key, countedBytes] of Object.entries(logs)) {
+    if (((await store.size(key)) ?? 0) >= countedBytes) continue;
+    throw new StoreBroken(`the store could not keep bytes of ${key} that were read; check its disk and start again`);
+  }
 }

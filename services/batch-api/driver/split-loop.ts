@@ -36,7 +36,7 @@ export class SplitLoop {
     this.#movedAtMs = this.#deps.clock.monotonicMs();
   }
 
-  /** Until the split is complete, fails (told in `job.splitFailure`) or the signal aborts; `onStep` hears of each step. */
+  /** Until the split is complete, fails (told in `job.splitFailure`) or the signal aborts; `onStep` hears of each step. Throws when this driver must end. */
   async run(job: RunningJob, signal: AbortSignal, onStep: () => void): Promise<void> {
     let [tries, failures] = [0, 0];
     try {
@@ -58,7 +58,8 @@ export class SplitLoop {
         if (job.splits.batches - job.ledgers.fold.settled > AHEAD_MAX) await this.#deps.clock.sleep(100, signal);
       }
     } catch (error) {
-      if (signal.aborted || isOurEnd(error)) return;
+      if (signal.aborted) return;
+      if (isOurEnd(error)) throw error; // the other loops may never meet it: a full disk takes small writes for long
       job.splitFailure = error instanceof Error ? error.message : String(error);
     } finally {
       this.#over = true;
