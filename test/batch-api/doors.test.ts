@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { StoreUnwell } from "../../services/backends/object-store.ts";
+import { StoreBroken, StoreUnwell } from "../../services/backends/object-store.ts";
 import { Unwell } from "../../services/backends/unwell.ts";
 import { LIMITS } from "../../services/protocol/limits.ts";
 import { Problem } from "../../services/protocol/problems.ts";
@@ -163,6 +163,7 @@ describe("a door behind which something does not work", () => {
 
   it.each([
     [new StoreUnwell(denied), "store_unwell"],
+    [new StoreBroken(denied), "store_unwell"],
     [new Unwell("log group /digits does not exist"), "backend_unwell"],
   ])("says so in its sentence, and that asking again may help", async (error, code) => {
     const { app, jobs } = await anApp();

@@ -1,11 +1,12 @@
 /** Every error of the modern door leaves through here, as a problem of RFC 9457. */
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
-import { StoreUnwell } from "../../backends/object-store.ts";
+import { StoreBroken, StoreUnwell } from "../../backends/object-store.ts";
 import { Unwell } from "../../backends/unwell.ts";
 import { nearestWord } from "../../protocol/nearest-word.ts";
 import { shownName } from "../../protocol/field-reader.ts";
 import { Problem } from "../../protocol/problems.ts";
 import type { Fault, ProblemCode } from "../../protocol/problems.ts";
+import { UnreadableObject } from "../../protocol/stored.ts";
 import { bodyTooLarge } from "../../protocol/submission.parse.ts";
 
 type Validation = NonNullable<FastifyError["validation"]>[number];
@@ -33,10 +34,13 @@ const RETRY_SECONDS: Readonly<Partial<Record<ProblemCode, string>>> = {
 /** What a client is told of an error; of surprises nothing but where to look. */
 export function toProblem(error: unknown, request: FastifyRequest): Problem {
   if (error instanceof Problem) return error;
+  if (error instanceof StoreBroken) return new Problem("store_unwell", `${error.message}.`, [], { cause: error });
   if (error instanceof Unwell) {
     const code = error instanceof StoreUnwell ? "store_unwell" : "backend_unwell";
     return new Problem(code, `${error.message}.`, [], { cause: error });
   }
+  if (error instanceof UnreadableObject)
+    return new Problem("object_damaged", `${error.message}.`, [], { cause: error });
   const { code, validation, validationContext, statusCode } = error as Partial<FastifyError>;
   if (validation !== undefined) {
     const known = knownNames(request, validationContext);
