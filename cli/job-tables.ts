@@ -38,6 +38,7 @@ export function jobTable(jobs: readonly Job[], nowMs: number, paint: Paint): rea
     { title: "failed", right },
     { title: "submitted" },
     { title: "took", right },
+    ...(jobs.some(isRetry) ? [{ title: "retry of" }] : []),
   ];
   const rows = jobs.map((job) => [
     job.job_id,
@@ -47,8 +48,13 @@ export function jobTable(jobs: readonly Job[], nowMs: number, paint: Paint): rea
     job.items.failed > 0 ? paint("red", counted(job.items.failed)) : "0",
     ago(job.submitted_at, nowMs),
     took(job, nowMs),
+    ...(job.retry_of === null ? [] : [job.retry_of]),
   ]);
   return tableLines(columns, rows, paint);
+}
+
+function isRetry({ retry_of: parent }: Job): boolean {
+  return parent !== null;
 }
 
 export function apiLines(api: Api, paint: Paint): readonly string[] {
@@ -76,6 +82,7 @@ export function jobLines(job: Job, nowMs: number, paint: Paint): readonly string
     ["job", `${paint("bold", job.job_id)} of ${job.api} (version ${job.version})`],
     ["state", stateWords(job.state, paint) + (job.reason === null ? "" : ` (${job.reason})`)],
   ];
+  if (job.retry_of !== null) facts.push(["retry of", job.retry_of]);
   if (job.message !== "") facts.push(["", job.message]);
   facts.push(
     ["submitted", `${job.submitted_at} (${ago(job.submitted_at, nowMs)})`],
@@ -95,7 +102,8 @@ export function jobLines(job: Job, nowMs: number, paint: Paint): readonly string
     facts.push(
       [
         "workers",
-        `${counted(workers.ready)} ready, ${counted(workers.starting)} starting, ${counted(workers.lost)} lost, of ${counted(workers.asked)} asked`,
+        `${counted(workers.ready)} ready, ${counted(workers.starting)} starting, ${counted(workers.lost)} lost, ` +
+          `${counted(workers.sick)} stood down, of ${counted(workers.asked)} asked`,
       ],
       ["rate", rate(job.rate_items_per_second)],
     );
@@ -106,8 +114,12 @@ export function jobLines(job: Job, nowMs: number, paint: Paint): readonly string
   return factLines(facts, paint);
 }
 
-function inputWords({ input }: Job): string {
+function inputWords({ input, retry_of: parent }: Job): string {
   const size = `batches of ${counted(input.batch_size)}`;
+  if (input.kind === "retry") {
+    const skipped = input.retried === "failed" ? "" : " or were skipped";
+    return `items that failed${skipped} in job ${parent ?? input.root}, ${size}`;
+  }
   if (input.kind === "item_list") return `${countOf(input.items, "item")} in the submission, ${size}`;
   const more = input.paths - input.first_paths.length;
   return [`${input.kind}, ${size}`, ...input.first_paths, ...(more > 0 ? [`and ${counted(more)} more`] : [])].join(

@@ -31,8 +31,10 @@ export async function watchToEnd(
   signal: AbortSignal,
   display: JobDisplay,
 ): Promise<Job | undefined> {
+  let warned: readonly string[] | undefined; // those of the first sighting were told at the submission
   try {
     for await (const sighting of followJob(client, pathOfJob(job), cli.clock, signal)) {
+      if (sighting.kind === "job") warned = warn(sighting.job, warned ?? sighting.job.warnings, display);
       const final = shown(sighting, display);
       if (final !== undefined) return final;
     }
@@ -40,6 +42,12 @@ export async function watchToEnd(
   } finally {
     display.end();
   }
+}
+
+/** Says the warnings that came while it ran; answers all. */
+function warn({ warnings }: Job, warned: readonly string[], display: JobDisplay): readonly string[] {
+  for (const warning of warnings) if (!warned.includes(warning)) display.say(`warning: ${warning}`);
+  return warnings;
 }
 
 function shown(sighting: Sighting, display: JobDisplay): Job | undefined {

@@ -5,7 +5,9 @@ import type { EndCause, JobState } from "./states.ts";
 export const JOB_FORMAT = 1;
 
 /** Where items come from, as stored. Exactly one kind. */
-export type JobInput =
+export type JobInput = SubmittedInput | RetryInput;
+
+export type SubmittedInput =
   | { readonly kind: "item_list"; readonly batch_size: number; readonly items: number; readonly bytes: number }
   | {
       readonly kind: "file_path_lister" | "delimited_files";
@@ -13,8 +15,7 @@ export type JobInput =
       readonly paths: readonly string[];
       readonly includes: readonly string[];
       readonly excludes: readonly string[];
-    }
-  | RetryInput;
+    };
 
 /** Items of another job, by pointer: those that failed, or also those that no attempt settled. */
 export interface RetryInput {
@@ -98,6 +99,8 @@ export interface WorkerCounts {
   readonly starting: number;
   readonly ready: number;
   readonly lost: number;
+  /** Stood down, because they failed what others did well; absent in older records. */
+  readonly sick?: number;
 }
 
 /** What a job's driver knows of it while it runs. */
@@ -115,6 +118,8 @@ export interface LiveFacts {
   readonly estimated_seconds_left: number | null;
   /** In words: why it waits and what to do; empty: nothing to say. */
   readonly message: string;
+  /** What people should know beside that, in sentences, such as that a worker stood down; absent: nothing. */
+  readonly warnings?: readonly string[];
 }
 
 /** `state.json`: compare-and-swapped; each write names the lane, epoch and term of its writer. */
@@ -129,6 +134,8 @@ export interface StateRecord {
   readonly counts: JobCounts | null;
   /** In words, why it waits or how it ended. */
   readonly message: string;
+  /** Of a final job: as `LiveFacts.warnings` were at its end. */
+  readonly warnings?: readonly string[];
   /** What its driver knew of it last, for those who do not drive it; null or absent: no driver has told, or it is final. */
   readonly live?: LiveFacts | null;
   /** Unix milliseconds by the store's clock of each state's first entry. */

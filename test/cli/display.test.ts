@@ -44,7 +44,7 @@ describe("the bar", () => {
   it("has failures in red and lost workers named", () => {
     const paint = paintFor(aSink(80).sink, {});
     const items = { total: 10, succeeded: 4, failed: 1, running: 2, waiting: 3 };
-    const workers = { asked: 2, pending: 0, starting: 1, ready: 1, lost: 1 };
+    const workers = { asked: 2, pending: 0, starting: 1, ready: 1, lost: 1, sick: 0 };
     const [line = ""] = barLines(aJobOnWire({ items, workers }), 140, paint);
 
     expect(line).toContain("\x1b[31m1 failed\x1b[39m");
@@ -52,7 +52,7 @@ describe("the bar", () => {
   });
 
   it("is one plain line where there is no terminal", () => {
-    const workers = { asked: 2, pending: 0, starting: 2, ready: 0, lost: 0 };
+    const workers = { asked: 2, pending: 0, starting: 2, ready: 0, lost: 0, sick: 0 };
 
     expect(plainLine(aJobOnWire({ workers, message: "workers are starting", rate_items_per_second: 0 }))).toBe(
       "running: 50 %, 5,000/10,000 items, 50/100 batches, 0 failed, 0/2 workers, 1 min 10 s left: workers are starting",

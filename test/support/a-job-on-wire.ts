@@ -5,6 +5,7 @@ export function aJobOnWire(changes: Partial<Job> = {}): Job {
   return {
     job_id: "0123456789abcdef",
     api: "digits",
+    retry_of: null,
     version: "0123456789ab",
     state: "running",
     splitting: false,
@@ -13,7 +14,7 @@ export function aJobOnWire(changes: Partial<Job> = {}): Job {
     submitted_at: "2026-01-02T03:04:05.000Z",
     started_at: "2026-01-02T03:04:06.000Z",
     ended_at: null,
-    workers: { asked: 2, pending: 0, starting: 0, ready: 2, lost: 0 },
+    workers: { asked: 2, pending: 0, starting: 0, ready: 2, lost: 0, sick: 0 },
     batches: { total: 100, complete: true, succeeded: 50, failed: 0, running: 2, waiting: 48 },
     items: { total: 10_000, succeeded: 5_000, failed: 0, running: 200, waiting: 4_800 },
     attempts_failed: 0,
@@ -35,6 +36,7 @@ export function aJobOnWire(changes: Partial<Job> = {}): Job {
       logs: "",
       events: "",
       stop: "",
+      retry: "",
     },
     ...changes,
   };

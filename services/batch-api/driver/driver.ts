@@ -3,16 +3,20 @@ import type { JobSpec, LiveFacts } from "../../protocol/jobs.ts";
 import { apiKeys, queueLane } from "../../protocol/keys.ts";
 import { isFinal, type EndCause } from "../../protocol/states.ts";
 import type { DriverDeps } from "./context.ts";
+import { DamagedObject } from "../../protocol/stored.ts";
+import { putName, readAll } from "./claim.ts";
+import { damageCause, endDamaged } from "./end-damaged.ts";
 import { endWorkers } from "./end-workers.ts";
 import { beginCompleting, finish } from "./finish.ts";
 import { JobState } from "./job-state.ts";
-import { Deposed, type LaneLease } from "./lane-lease.ts";
+import type { LaneLease } from "./lane-lease.ts";
 import { liveFacts } from "./live.ts";
 import { backoffMs, FAILURES_MAX, isOurEnd, isOutside } from "./retries.ts";
 import { RunningJob } from "./running-job.ts";
 import { SplitLoop } from "./split-loop.ts";
 import { tick } from "./tick.ts";
 import { Wake } from "./wake.ts";
+import { stoodDownCount } from "./warnings.ts";
 
 /** A loop of this process has not moved for so long, while its beat would have gone on: the process must end. */
 export class Stalled extends Error {
@@ -63,19 +67,24 @@ export class Driver {
   async run(signal: AbortSignal): Promise<void> {
     const over = new AbortController();
     const scope = AbortSignal.any([signal, over.signal]);
-    const job = await this.#claim(signal);
+    const job = await this.#claim(signal).catch((error: unknown) => this.#setAside(error, signal));
     if (job === undefined) return;
     this.#job = job;
+    if (!(await readAll(job))) {
+      await this.#free(signal);
+      return;
+    }
     const loops = [this.#beat(job, scope), this.#splitUp(job, scope)];
     const work = this.#work(job, scope);
     try {
       await Promise.race([work, ...loops.map(forever)]);
     } catch (error) {
       if (signal.aborted) await this.#handOver([work, ...loops]);
-      if (!(error instanceof LaneGone)) throw error;
+      if (!(error instanceof LaneGone || error instanceof DamagedObject)) throw error;
       over.abort();
       await Promise.allSettled([work, ...loops]); // a look that is under way must not end a job that waits for another lane
-      await this.#leaveLane(job, error, signal);
+      if (error instanceof DamagedObject) await this.#setAside(error, signal);
+      else await this.#leaveLane(job, error, signal);
       return;
     } finally {
       over.abort();
@@ -100,55 +109,32 @@ export class Driver {
     await this.#freeLane();
   }
 
+  /** The job's own state cannot be read, so nothing can be told of it: it waits without a lane, which serves others. */
+  async #setAside(error: unknown, signal: AbortSignal): Promise<undefined> {
+    if (!(error instanceof DamagedObject)) throw error;
+    this.#deps.log.warn({ job: this.spec.job, err: error }, "the job is set aside until its state is mended");
+    await endWorkers(this.#deps, this.spec.job, this.#lease, signal);
+    await this.#freeLane();
+    return undefined;
+  }
+
   /** The first act: our name in the state. Undefined when the job needs no driver on this lane, which then is free. */
   async #claim(signal: AbortSignal): Promise<RunningJob | undefined> {
     const { epoch, term } = this.#lease.record;
     const owner = { lane: this.#lease.lane, epoch, term };
-    const { store, clock } = this.#deps;
+    const { store } = this.#deps;
     const state = await JobState.read(store, this.spec.api, this.spec.job, owner);
     if (isFinal(state.record.state)) {
       await store.put(apiKeys(this.spec.api).endedJob(state.record.state, this.spec.job), Buffer.alloc(0));
       await this.#free(signal);
       return undefined;
     }
-    if (!(await this.#putName(state))) {
+    if (!(await putName(state, this.#lease))) {
       await this.#freeLane();
       return undefined;
     }
-    const job = new RunningJob(this.#deps, this.spec, this.#lease, state);
-    await job.splits.refresh();
-    await job.ledgers.refreshVerdicts();
-    await job.ledgers.refreshLedgers();
-    const nowMs = clock.monotonicMs();
-    for (const worker of job.ledgers.workers.keys()) job.grownAtMs.set(worker, nowMs);
-    job.sends.retries.clear();
-    // A takeover counts all, the next attempts of failed ones included, as sent now; suspicion finds what was not.
-    for (let batch = 0; batch < state.record.sent_through; batch += 1) {
-      job.sends.sent(batch, job.ledgers.fold.nextAttempt(batch), nowMs);
-    }
-    job.sends.through = state.record.sent_through;
     this.#deps.log.info({ job: this.spec.job, lane: owner.lane, epoch, term }, "driving");
-    return job;
-  }
-
-  /** False: the job lives on another lane. */
-  async #putName(state: JobState): Promise<boolean> {
-    if (await state.livesElsewhere()) return false;
-    const { epoch } = this.#lease.record;
-    try {
-      await state.write((record) => {
-        const isSameEpoch = record.lane?.epoch === epoch && record.lane.lane === this.#lease.lane;
-        return {
-          state: record.state === "pending" ? "running" : record.state,
-          sent_through: isSameEpoch ? record.sent_through : 0,
-          message: "",
-        };
-      });
-      return true;
-    } catch (error) {
-      if (error instanceof Deposed && (await state.livesElsewhere())) return false;
-      throw error;
-    }
+    return new RunningJob(this.#deps, this.spec, this.#lease, state);
   }
 
   async #work(job: RunningJob, signal: AbortSignal): Promise<void> {
@@ -175,7 +161,13 @@ export class Driver {
         if (job.troubles.note("work", error)) failures += 1;
         await this.#tell(job).catch(() => undefined); // it is the store that fails, and the next step hears of it
         await clock.sleep(backoffMs(tries), signal);
-        if (failures > FAILURES_MAX && job.state.record.state !== "completing") cause = internal(error);
+        if (failures > FAILURES_MAX) {
+          if (error instanceof DamagedObject && cause !== undefined) {
+            await endDamaged(job, error);
+            return;
+          }
+          if (job.state.record.state !== "completing") cause = internal(error);
+        }
       }
       job.moved();
       await this.#wake.pause(tickMinMs, tickMs, signal);
@@ -246,7 +238,7 @@ export class Driver {
   /** A store that does not answer leaves the lane ours until another replica, which it does answer, takes it. */
   async #writeBeat(job: RunningJob, beat: number): Promise<void> {
     try {
-      await this.#lease.update({ beat });
+      await this.#lease.update({ beat, stood_down: stoodDownCount(job) });
       job.troubles.worked("beat");
     } catch (error) {
       if (!isOutside(error)) throw error;
@@ -281,6 +273,7 @@ export class Driver {
 }
 
 function internal(error: unknown): EndCause {
+  if (error instanceof DamagedObject) return damageCause(error);
   const message = error instanceof Error ? error.message : String(error);
   return { kind: "failed", reason: "internal", message: `the driver could not go on: ${message}` };
 }

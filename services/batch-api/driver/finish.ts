@@ -7,6 +7,7 @@ import { closeCompletion, CompletionHook } from "./hook.ts";
 import { FinalResults } from "./manifest.ts";
 import type { RunningJob } from "./running-job.ts";
 import { gather, keepPool } from "./tick.ts";
+import { warningsOf } from "./warnings.ts";
 
 /**
  * Ends a job whose end is decided: cut, results, hook, final state, then everything that it held is given back. Each step is
@@ -28,7 +29,8 @@ export async function finish(job: RunningJob, cause: EndCause, pause: () => Prom
     cause.kind === "settled" ? await awaitHook(job, pause) : await closeCompletion(store, job.spec, cause.kind);
   const { state, message } = finalState(cause, ended, final.counts);
   await job.state.write((record) => {
-    return isFinal(record.state) ? undefined : { state, message, counts: final.counts, cause: endCause(cause, ended) };
+    if (isFinal(record.state)) return undefined;
+    return { state, message, counts: final.counts, cause: endCause(cause, ended), warnings: warningsOf(job) };
   });
   await store.put(apiKeys(api).endedJob(state, id), Buffer.alloc(0));
 }

@@ -3,6 +3,7 @@ import { wantedWorkers } from "../../protocol/decide.ts";
 import { parseWorkerName } from "../../protocol/keys.ts";
 import { countsOf } from "./counts.ts";
 import type { RunningJob } from "./running-job.ts";
+import { stoodDownCount, warningsOf } from "./warnings.ts";
 
 /** What the driver can tell of its job right now, from memory alone. */
 export function liveFacts(job: RunningJob): LiveFacts {
@@ -21,6 +22,7 @@ export function liveFacts(job: RunningJob): LiveFacts {
     items_per_second: Math.round(perSecond * 10) / 10,
     estimated_seconds_left: perSecond > 0 && job.splits.complete ? Math.ceil(itemsLeft / perSecond) : null,
     message: messageOf(job, workers),
+    warnings: warningsOf(job),
   };
 }
 
@@ -50,7 +52,7 @@ function workerCounts(job: RunningJob): WorkerCounts {
   for (const facts of job.ledgers.workers.values()) {
     if (parseWorkerName(facts.worker).epoch === epoch && !facts.left && job.endedWorkers.has(facts.worker)) lost += 1;
   }
-  return { asked, pending, starting: running - ready, ready, lost };
+  return { asked, pending, starting: running - ready, ready, lost, sick: stoodDownCount(job) };
 }
 
 function messageOf(job: RunningJob, workers: WorkerCounts): string {

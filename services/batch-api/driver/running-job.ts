@@ -42,6 +42,8 @@ export class RunningJob {
   splitFailure: string | undefined;
   /** Why the pool starts no worker for it, ever. */
   poolRefusal: string | undefined;
+  /** Sentences for the job's warnings. */
+  notices: readonly string[] = [];
   /** In words, what its workers wait for before any of them is started; empty: nothing. */
   codeWait = "";
   /** When a step of the work ended last, monotonic milliseconds: while nothing moves, the lane's beat must stop. */

@@ -1,17 +1,12 @@
 /** A job as anybody may ask for it: the stored state, with what its driver knows (or, where that lives in another process, told last). */
 import type { ObjectStore } from "../../backends/object-store.ts";
-import {
-  JOB_FORMAT,
-  type JobCounts,
-  type JobSpec,
-  type LiveFacts,
-  type StateRecord,
-  type WorkerCounts,
-} from "../../protocol/jobs.ts";
+import { JOB_FORMAT, type JobSpec, type LiveFacts, type StateRecord } from "../../protocol/jobs.ts";
 import { isJobId } from "../../protocol/ids.ts";
-import { jobKeys } from "../../protocol/keys.ts";
+import { apiKeys, jobKeys } from "../../protocol/keys.ts";
 import { Problem } from "../../protocol/problems.ts";
 import { isFinal } from "../../protocol/states.ts";
+import { DamagedObject, UnreadableObject } from "../../protocol/stored.ts";
+import { damagedView, endedState, NO_COUNTS, NO_WORKERS } from "./damaged-view.ts";
 import type { JobView } from "./job-service.ts";
 import { readState } from "./state-record.ts";
 import { readObject } from "./stored.ts";
@@ -25,24 +20,11 @@ export interface ViewDeps {
   readonly live: (api: string, job: string) => LiveFacts | undefined;
 }
 
-const NO_COUNTS: JobCounts = {
-  batches: 0,
-  items: 0,
-  complete: false,
-  batches_succeeded: 0,
-  batches_failed: 0,
-  items_succeeded: 0,
-  items_failed: 0,
-  attempts_failed: 0,
-  handler_seconds: 0,
-};
-
-const NO_WORKERS: WorkerCounts = { asked: 0, pending: 0, starting: 0, ready: 0, lost: 0 };
-
 /** Throws `Problem` (job_not_found), also when the job is another API's. */
 export async function readSpec(store: ObjectStore, api: string, job: string): Promise<JobSpec> {
   const spec = isJobId(job) ? await readObject<JobSpec>(store, jobKeys(api, job).spec, JOB_FORMAT) : undefined;
   if (spec === undefined) {
+    if (isJobId(job) && (await isKnown(store, api, job))) throw new DamagedObject(jobKeys(api, job).spec, "is gone");
     throw new Problem(
       "job_not_found",
       `API ${JSON.stringify(api)} has no job ${JSON.stringify(job.slice(0, 64))}: list its jobs for their ids (millrace list)`,
@@ -51,10 +33,26 @@ export async function readSpec(store: ObjectStore, api: string, job: string): Pr
   return spec;
 }
 
-/** Throws `Problem` (job_not_found). */
+/** Acceptance writes the spec before the marker, and a driver comes later still. */
+async function isKnown(store: ObjectStore, api: string, job: string): Promise<boolean> {
+  if ((await store.size(apiKeys(api).activeJob(job))) !== undefined) return true;
+  return (await store.read(jobKeys(api, job).state)) !== undefined;
+}
+
+/** Throws `Problem` (job_not_found). A job whose own objects cannot be read is shown with what is known, and says so. */
 export async function viewJob(deps: ViewDeps, api: string, job: string): Promise<JobView> {
+  try {
+    return await viewReadable(deps, api, job);
+  } catch (error) {
+    if (!(error instanceof UnreadableObject)) throw error;
+    return damagedView(deps, api, job, error);
+  }
+}
+
+async function viewReadable(deps: ViewDeps, api: string, job: string): Promise<JobView> {
   const spec = await readSpec(deps.store, api, job);
   const { state } = await readState(deps.store, api, job);
+  if (state.state === "pending") await mustBeActive(deps, api, job);
   const live = isFinal(state.state) ? undefined : (deps.live(api, job) ?? state.live ?? undefined);
   const counts = live?.counts ?? state.counts ?? NO_COUNTS;
   const settled = counts.batches_succeeded + counts.batches_failed;
@@ -70,8 +68,21 @@ export async function viewJob(deps: ViewDeps, api: string, job: string): Promise
     workers: live?.workers ?? { ...NO_WORKERS, asked: state.state === "running" ? spec.workers : 0 },
     items_per_second: live?.items_per_second ?? 0,
     estimated_seconds_left: live?.estimated_seconds_left ?? null,
+    warnings: live?.warnings ?? state.warnings ?? [],
     at: { ...state.at, pending: spec.accepted_at },
   };
+}
+
+/** What waits without a marker waits for ever; what has ended without a state is not pending. */
+async function mustBeActive({ store, live }: ViewDeps, api: string, job: string): Promise<void> {
+  const marker = apiKeys(api).activeJob(job);
+  if (live(api, job) !== undefined || (await store.size(marker)) !== undefined) return;
+  const { state, version } = await readState(store, api, job); // it may have run and ended between the two looks
+  if (state.state !== "pending") return;
+  if (version === undefined && (await endedState(store, api, job)) !== undefined) {
+    throw new DamagedObject(jobKeys(api, job).state, "is gone");
+  }
+  throw new DamagedObject(marker, "is gone");
 }
 
 async function messageOf(

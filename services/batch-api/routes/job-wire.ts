@@ -27,6 +27,7 @@ export function jobToWire(view: JobView) {
     job_id: spec.job,
     api: apiOf(spec),
     version: spec.version,
+    retry_of: spec.input.kind === "retry" ? spec.input.retry_of : null,
     state: view.state,
     splitting: view.splitting,
     reason: view.cause?.kind === "failed" ? view.cause.reason : null,
@@ -34,7 +35,7 @@ export function jobToWire(view: JobView) {
     submitted_at: isoTime(spec.accepted_at),
     started_at: started === null ? null : isoTime(started),
     ended_at: ended === null ? null : isoTime(ended),
-    workers: view.workers,
+    workers: { ...view.workers, sick: view.workers.sick ?? 0 },
     batches: {
       total: counts.batches,
       complete: counts.complete,
@@ -55,7 +56,7 @@ export function jobToWire(view: JobView) {
     isolate: spec.isolate,
     batch_timeout: spec.batch_timeout_seconds,
     input: inputToWire(spec.input),
-    warnings: spec.warnings,
+    warnings: [...spec.warnings, ...(view.warnings ?? [])],
     links: linksOf(apiOf(spec), spec.job),
   };
 }
@@ -70,6 +71,10 @@ function itemsToWire({ spec, counts, state, batches_running: batches }: JobView)
 
 function inputToWire(input: JobInput) {
   if (input.kind === "item_list") return input;
+  if (input.kind === "retry") {
+    const { kind, batch_size, root, retried } = input;
+    return { kind, batch_size, root, retried };
+  }
   const { kind, batch_size, paths, includes, excludes } = input;
   return { kind, batch_size, paths: paths.length, first_paths: paths.slice(0, FIRST_PATHS), includes, excludes };
 }
@@ -83,5 +88,6 @@ function linksOf(api: string, job: string) {
     logs: `${self}/logs`,
     events: `${self}/events`,
     stop: `${self}/stop`,
+    retry: `${self}/retry`,
   };
 }

@@ -91,7 +91,7 @@ function rowOf(view: JobView): string {
   const number = (value: number) => `<td class="number">${value.toLocaleString("en-US")}</td>`;
   return `<tr><td><a href="${escape(jobPath(apiOf(spec), spec.job))}">${escape(spec.job)}</a></td>
 <td class="words"><span class="${view.state}">${view.state.replaceAll("_", " ")}</span><br>
-<small class="quiet">${escape(view.message)}</small></td><td>${bar} ${label}</td>${number(done)}${number(counts.items_failed)}
+<small class="quiet">${[view.message, ...(view.warnings ?? [])].map(escape).join("<br>")}</small></td><td>${bar} ${label}</td>${number(done)}${number(counts.items_failed)}
 <td>${isoTime(spec.accepted_at).slice(0, 19).replace("T", " ")}</td><td>${lasted}</td></tr>`;
 }
 

@@ -1,5 +1,6 @@
 /** Wire shapes of the modern door, for validation of params and queries, and for /openapi.json. */
 import { Type } from "typebox";
+import { RETRIED_ITEMS } from "../../protocol/jobs.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import { JOB_STATES } from "../../protocol/states.ts";
 
@@ -96,6 +97,7 @@ export const JobSchema = Type.Object(
     job_id: Type.String(),
     api: Type.String(),
     version: Type.String(),
+    retry_of: nullable(Type.String({ description: "The job whose items it runs again" })),
     state: Type.Enum([...JOB_STATES]),
     splitting: Type.Boolean({ description: "The input is still being cut; totals are those so far" }),
     reason: nullable(Type.String({ description: "Why it failed" })),
@@ -109,6 +111,7 @@ export const JobSchema = Type.Object(
       starting: count("Loading the handler"),
       ready: count("Working"),
       lost: count("Died"),
+      sick: count("Stood down, because they failed what others did well; warnings say why"),
     }),
     batches: Type.Object({
       total: count("Known so far"),
@@ -144,6 +147,8 @@ export const JobSchema = Type.Object(
       first_paths: Type.Optional(Type.Array(Type.String())),
       includes: Type.Optional(Type.Array(Type.String())),
       excludes: Type.Optional(Type.Array(Type.String())),
+      root: Type.Optional(Type.String({ description: "Of a retry: the job that its family began with" })),
+      retried: Type.Optional(Type.Enum([...RETRIED_ITEMS])),
     }),
     warnings: Type.Array(Type.String()),
     links: Type.Record(Type.String(), Type.String()),
