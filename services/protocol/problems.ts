@@ -46,6 +46,7 @@ const PROBLEMS = {
   service_starting: { title: "The service is starting", status: 503, cortexKind: "error" },
   store_unwell: { title: "The store does not work", status: 503, cortexKind: "error" },
   backend_unwell: { title: "Something that the service leans on does not work", status: 503, cortexKind: "error" },
+  object_damaged: { title: "An object of the store cannot be used as it lies there", status: 500, cortexKind: "error" },
   internal: { title: "Something unexpected happened here", status: 500, cortexKind: "error" },
 } as const satisfies Record<string, CatalogueRow>;
 

@@ -23,6 +23,7 @@ export const FAILURE_REASONS = [
   "worker_error",
   "worker_out_of_memory",
   "completion_failed",
+  "store_damaged",
   "internal",
 ] as const;
 

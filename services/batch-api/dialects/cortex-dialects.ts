@@ -102,5 +102,6 @@ export const STATUS_OF_REASON = {
   worker_error: "worker_error",
   worker_out_of_memory: "worker_oom",
   completion_failed: "worker_error",
+  store_damaged: "unexpected_error",
   internal: "unexpected_error",
 } as const;

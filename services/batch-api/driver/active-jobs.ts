@@ -3,8 +3,10 @@ import { JOB_FORMAT, type JobSpec } from "../../protocol/jobs.ts";
 import { apiKeys, jobKeys } from "../../protocol/keys.ts";
 import { isFinal, type FinalState } from "../../protocol/states.ts";
 import { readState, type StoredState } from "../jobs/state-record.ts";
-import { readObject } from "../jobs/stored.ts";
+import { DamagedObject } from "../../protocol/stored.ts";
+import { readNamed } from "../jobs/stored.ts";
 import type { DriverDeps } from "./context.ts";
+import { giveUp } from "./end-damaged.ts";
 import { endOfWaiting, endWaiting } from "./end-waiting.ts";
 import { readLane, type HeldLane } from "./lane-lease.ts";
 
@@ -52,9 +54,10 @@ export class ActiveJobs {
     return jobs;
   }
 
-  async spec(api: string, job: string): Promise<JobSpec | undefined> {
-    const known = this.#specs.get(job) ?? (await readObject<JobSpec>(this.#store, jobKeys(api, job).spec, JOB_FORMAT));
-    if (known !== undefined) this.#specs.set(job, known);
+  /** Throws `UnreadableObject`, also when it is gone: a job has its spec before it is active. */
+  async spec(api: string, job: string): Promise<JobSpec> {
+    const known = this.#specs.get(job) ?? (await readNamed<JobSpec>(this.#store, jobKeys(api, job).spec, JOB_FORMAT));
+    this.#specs.set(job, known);
     return known;
   }
 
@@ -63,7 +66,7 @@ export class ActiveJobs {
     const waiting: WaitingJob[] = [];
     const elsewhere: HeldLane[] = [];
     for (const job of jobs) {
-      const found = await this.#apart(job, () => this.#lookAt(api, job));
+      const found = await this.#apart(job, () => this.#lookAtOrGiveUp(api, job));
       if (found === undefined) continue;
       if ("spec" in found) waiting.push(found);
       else elsewhere.push(found);
@@ -71,10 +74,21 @@ export class ActiveJobs {
     return { waiting, elsewhere };
   }
 
+  /** A job that is damaged waits until its objects are mended, or a stop is asked for. */
+  async #lookAtOrGiveUp(api: string, job: string): Promise<WaitingJob | HeldLane | undefined> {
+    try {
+      return await this.#lookAt(api, job);
+    } catch (error) {
+      const stop = jobKeys(api, job).stop;
+      if (!(error instanceof DamagedObject) || (await this.#store.size(stop)) === undefined) throw error;
+      await giveUp(this.#store, api, job, error);
+      return undefined;
+    }
+  }
+
   /** A job that waits for a lane, or the lane that it has; one that neither waits nor has one is helped on. */
   async #lookAt(api: string, job: string): Promise<WaitingJob | HeldLane | undefined> {
     const spec = await this.spec(api, job);
-    if (spec === undefined) return undefined; // its acceptance is still under way
     const stored = await readState(this.#store, api, job);
     if (isFinal(stored.state.state)) {
       await this.#clear(api, job, stored.state.state);

@@ -1,7 +1,7 @@
 import type { ObjectStore } from "../../backends/object-store.ts";
 import { apiKeys } from "../../protocol/keys.ts";
-import type { LaneRecord } from "../../protocol/lanes.ts";
-import { readRecord } from "../jobs/stored.ts";
+import { EMPTY_LANE, type LaneRecord } from "../../protocol/lanes.ts";
+import { DamagedObject, parseStored } from "../../protocol/stored.ts";
 
 /** This driver no longer owns its lane: another replica took it, or the lane went to another job. It must stop at once. */
 export class Deposed extends Error {
@@ -15,9 +15,22 @@ export interface HeldLane {
   readonly version: string;
 }
 
+/**
+ * A record that is damaged reads as one of a lane that is free, behind all epochs and terms that it may have had: its owner, if it
+ * lives, overwrites it with the next beat, or finds itself deposed.
+ */
 export async function readLane(store: ObjectStore, api: string, lane: number): Promise<HeldLane | undefined> {
-  const found = await readRecord<LaneRecord>(store, apiKeys(api).lane(lane));
-  return found === undefined ? undefined : { lane, record: found.value, version: found.version };
+  const key = apiKeys(api).lane(lane);
+  const found = await store.read(key);
+  if (found === undefined) return undefined;
+  try {
+    return { lane, record: parseStored<LaneRecord>(key, found.bytes), version: found.version };
+  } catch (error) {
+    if (!(error instanceof DamagedObject)) throw error;
+    // A lane is granted less than once a second, all its life long: what it counted lies below the seconds since 1970.
+    const beyond = Math.floor((await store.now()) / 1000);
+    return { lane, record: { ...EMPTY_LANE, epoch: beyond, term: beyond, writes: beyond }, version: found.version };
+  }
 }
 
 /** One try; undefined when somebody else was first. */

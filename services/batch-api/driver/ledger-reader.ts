@@ -5,6 +5,7 @@ import type { Cut } from "../../protocol/jobs.ts";
 import { jobKeys, workerOfLedger } from "../../protocol/keys.ts";
 import type { LedgerLine, OutcomeLine, VerdictLine } from "../../protocol/ledger.ts";
 import { parseLines } from "../../protocol/ledger.parse.ts";
+import { DamagedObject } from "../../protocol/stored.ts";
 import { addLine, newWorkerFacts, type WorkerFacts } from "../../protocol/worker-facts.ts";
 
 /** Bytes of one ledger that one read takes in, so that a long ledger does not fill the memory. */
@@ -125,6 +126,9 @@ export class LedgerReader {
       this.#consumed.set(key, start);
       if (consumed === 0 && end === sizeBytes) break; // a torn last line
       if (consumed === 0) readBytes *= 2; // one line longer than a read
+    }
+    if (this.#options.cut !== undefined && start < sizeBytes) {
+      throw new DamagedObject(key, `lacks lines up to byte ${String(sizeBytes)}, which the cut counts`);
     }
     return start > first;
   }

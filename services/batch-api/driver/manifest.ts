@@ -15,6 +15,8 @@ import { jobKeys } from "../../protocol/keys.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import type { SealedLine } from "../../protocol/ledger.ts";
 import { batchesInSplit } from "../../protocol/pointers.ts";
+import { DamagedObject, parseStoredLine } from "../../protocol/stored.ts";
+import { ATTEMPT_ERRORS } from "../../protocol/stored-kinds.ts";
 import { encodeStored } from "../jobs/stored.ts";
 import { countsOf } from "./counts.ts";
 import { LedgerReader } from "./ledger-reader.ts";
@@ -136,7 +138,7 @@ export class FinalResults {
 
   async #copyPart(from: string, name: string, batches: readonly number[], index: number): Promise<ManifestPart> {
     const source = await this.#store.get(from);
-    if (source === undefined) throw new Error(`results ${from}, which the ledger names, are gone`);
+    if (source === undefined) throw new DamagedObject(from, "is gone");
     const pieces: Buffer[] = [];
     let start = 0;
     let rows = 0;
@@ -144,6 +146,9 @@ export class FinalResults {
       const range = this.#results.of(batch);
       if (range === undefined) continue;
       const piece = source.bytes.subarray(range.start, range.end);
+      if (piece.length < range.end - range.start) {
+        throw new DamagedObject(from, `has ${String(source.sizeBytes)} bytes, and rows up to byte ${String(range.end)} were recorded in it`); // prettier-ignore
+      }
       pieces.push(piece);
       this.#results.place(batch, index, start);
       start += piece.length;
@@ -215,8 +220,10 @@ export class FinalResults {
       const { pointer, firstItem } = await this.#splits.pointer(batch);
       return diedRows(batch, firstItem, pointer, attempts);
     }
-    const found = await this.#store.get(this.#keys.errors(from.worker, from.part), range);
-    const text = found?.bytes.toString("utf8").trimEnd() ?? "";
-    return text.split("\n").flatMap((line) => errorRows(JSON.parse(line) as AttemptErrors, attempts));
+    const key = this.#keys.errors(from.worker, from.part);
+    const found = await this.#store.get(key, range);
+    if (found === undefined) throw new DamagedObject(key, "is gone");
+    const lines = found.bytes.toString("utf8").trimEnd().split("\n");
+    return lines.flatMap((line) => errorRows(parseStoredLine<AttemptErrors>(key, line, ATTEMPT_ERRORS), attempts));
   }
 }

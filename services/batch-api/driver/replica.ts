@@ -1,11 +1,13 @@
 import type { JobSpec, LiveFacts } from "../../protocol/jobs.ts";
 import { queueLane } from "../../protocol/keys.ts";
 import { EMPTY_LANE, type LaneRecord } from "../../protocol/lanes.ts";
+import { DamagedObject } from "../../protocol/stored.ts";
 import { readState } from "../jobs/state-record.ts";
 import { ActiveJobs, type WaitingJob } from "./active-jobs.ts";
 import type { DriverDeps } from "./context.ts";
 import { CutOffs } from "./cut-offs.ts";
 import { CutOff, Driver } from "./driver.ts";
+import { endWorkers } from "./end-workers.ts";
 import { Deposed, LaneLease, readLane, swapLane, type HeldLane } from "./lane-lease.ts";
 import { LaneWatch } from "./lane-watch.ts";
 import { byGrant, WaitingTold } from "./waiting.ts";
@@ -37,6 +39,8 @@ export class Replica {
   readonly #waitingTold: WaitingTold;
   readonly #cutOffs: CutOffs;
   readonly #drivers = new Map<string, { readonly driver: Driver; readonly ended: Promise<void> }>();
+  /** Lanes whose job nobody can drive, while its workers end. */
+  readonly #clearing = new Map<string, Promise<unknown>>();
   /** Lanes whose records were looked at since the start (see `alone`). */
   readonly #adopted = new Set<string>();
   /** What was wrong with an API or a job at its last look, so that it is logged once and not at each look. */
@@ -94,6 +98,7 @@ export class Replica {
   /** Resolves when all drivers here have ended, after `run` was aborted. */
   async drained(): Promise<void> {
     await Promise.allSettled([...this.#drivers.values()].map(({ ended }) => ended));
+    await Promise.allSettled(this.#clearing.values());
   }
 
   /** One round over all APIs; answers whether any job lives. */
@@ -168,10 +173,40 @@ export class Replica {
     const { record, lane } = held;
     if (record.job === null || this.#drivers.has(record.job)) return false;
     if (!anew && !this.#watch.mayTakeOver(api, lane, record)) return false;
-    const spec = await this.#active.spec(api, record.job);
-    if (spec === undefined) return false;
+    const spec = await this.#specOrNone(api, record.job);
+    if (spec === undefined) return this.#clear(api, held, record.job, signal);
     const { epoch, keep } = anew ? { epoch: record.epoch + 1, keep: {} } : record;
     await this.#own(spec, held, { ...record, epoch, keep, stop: anew ? false : record.stop }, signal);
+    return true;
+  }
+
+  async #specOrNone(api: string, job: string): Promise<JobSpec | undefined> {
+    try {
+      return await this.#active.spec(api, job);
+    } catch (error) {
+      if (error instanceof DamagedObject) return undefined; // the look at the job tells of it
+      throw error;
+    }
+  }
+
+  /** Ends the workers of a job that nobody can drive, so that its lane serves others. */
+  async #clear(api: string, held: HeldLane, job: string, signal: AbortSignal): Promise<boolean> {
+    const { record, lane } = held;
+    const place = queueLane(api, lane);
+    if (this.#clearing.has(place)) return false;
+    const [term, beat, writes] = [record.term + 1, record.beat + 1, record.writes + 1];
+    const ours = { ...record, ...{ owner: this.#options.id, stop: true, term, beat, writes } };
+    const won = await swapLane(this.#deps.store, api, lane, ours, held.version);
+    if (won === undefined) return false;
+    const lease = new LaneLease(this.#deps.store, api, won);
+    const cleared = this.#apart(`lane ${place}`, async () => {
+      await endWorkers(this.#deps, job, lease, signal);
+      await lease.update({ job: null, owner: "", keep: {} });
+    });
+    this.#clearing.set(
+      place,
+      cleared.catch(this.#options.onFatal).finally(() => this.#clearing.delete(place)),
+    );
     return true;
   }
 

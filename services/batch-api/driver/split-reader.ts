@@ -1,6 +1,7 @@
 import type { ObjectStore } from "../../backends/object-store.ts";
 import { jobKeys } from "../../protocol/keys.ts";
 import { readObject } from "../jobs/stored.ts";
+import { DamagedObject } from "../../protocol/stored.ts";
 import { pointerAt, splitOf, type BatchPointer, type SplitEnd, type SplitFile } from "../../protocol/pointers.ts";
 
 /** Split files kept parsed: the one being sent, and a few for re-sends. */
@@ -66,7 +67,7 @@ export class SplitReader {
   async pointer(batch: number): Promise<PointedBatch> {
     const { split, first } = splitOf(batch);
     const file = this.#files.get(split) ?? (await this.#load(split));
-    if (file === undefined) throw new Error(`split file ${String(split)}, which was there, is gone`);
+    if (file === undefined) throw new DamagedObject(this.#keys.split(split), "is gone");
     this.#keep(file);
     return { pointer: pointerAt(file, batch - first), firstItem: (batch - first) * this.#batchSize + file.first_item };
   }

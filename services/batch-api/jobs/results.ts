@@ -13,7 +13,9 @@ import { refuseRemovedResults } from "./kept-results.ts";
 import { linesOf, readPieces, readRanges, type RowRange } from "./row-ranges.ts";
 import { SettledRows } from "./settled-rows.ts";
 import { readState } from "./state-record.ts";
-import { readObject } from "./stored.ts";
+import { DamagedObject, parseStoredLine } from "../../protocol/stored.ts";
+import { ERROR_ROW } from "../../protocol/stored-kinds.ts";
+import { readNamed } from "./stored.ts";
 
 export interface RowsDeps {
   readonly store: ObjectStore;
@@ -52,7 +54,7 @@ export async function* jobErrors(deps: RowsDeps, spec: JobSpec, options: RowsOpt
   for (;;) {
     const manifest = await finalManifest(deps.store, spec);
     if (manifest !== undefined) {
-      for await (const row of rowsOf(errorParts(deps.store, manifest), options.signal)) {
+      for await (const row of finalErrors(deps.store, manifest, options.signal)) {
         if (row.batch >= next) yield row;
       }
       return;
@@ -73,10 +75,7 @@ async function finalManifest(store: ObjectStore, spec: JobSpec): Promise<Manifes
   const { state } = await readState(store, spec.api, spec.job);
   if (!isFinal(state.state)) return undefined;
   await refuseRemovedResults(store, spec);
-  const key = jobKeys(spec.api, spec.job).manifest;
-  const manifest = await readObject<Manifest>(store, key, JOB_FORMAT);
-  if (manifest !== undefined) return manifest;
-  throw new Error(`job ${spec.job} is ${state.state} and ${key} is not there: run millrace verify`);
+  return readNamed<Manifest>(store, jobKeys(spec.api, spec.job).manifest, JOB_FORMAT);
 }
 
 /** Where the rows of batches from `next` on lie. */
@@ -91,12 +90,12 @@ async function* indexedRanges(
     const batches = batchesInSplit(split);
     if (first + batches > next) {
       const key = jobKeys(spec.api, spec.job).index(split);
-      const index = await readObject<SplitIndex>(store, key);
-      if (index === undefined) throw new Error(`${key} is not there: run millrace verify`);
+      const index = await readNamed<SplitIndex>(store, key);
       for (const place of index.batches.slice(Math.max(0, next - first))) {
         if (place === null) continue;
         const part = manifest.results[place[0]];
-        if (part === undefined) throw new Error(`${key} names part ${String(place[0])}, which the manifest has not`);
+        if (part === undefined)
+          throw new DamagedObject(key, `names part ${String(place[0])}, which the manifest has not`);
         yield { key: part.key, start: place[1], end: place[2] };
       }
     }
@@ -104,14 +103,12 @@ async function* indexedRanges(
   }
 }
 
-async function* errorParts(store: ObjectStore, manifest: Manifest): AsyncGenerator<Buffer> {
-  for (const { key, bytes } of manifest.errors) yield* readPieces(store, { key, start: 0, end: bytes });
-}
-
-async function* rowsOf(bytes: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<ErrorRow> {
-  for await (const line of linesOf(bytes)) {
-    if (signal.aborted) return;
-    yield JSON.parse(line) as ErrorRow;
+async function* finalErrors(store: ObjectStore, manifest: Manifest, signal: AbortSignal): AsyncGenerator<ErrorRow> {
+  for (const { key, bytes } of manifest.errors) {
+    for await (const line of linesOf(readPieces(store, { key, start: 0, end: bytes }))) {
+      if (signal.aborted) return;
+      yield parseStoredLine<ErrorRow>(key, line, ERROR_ROW);
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 /** Row bytes in batch order out of parts in which they lie in another order, with flat memory. */
 import type { ObjectStore } from "../../backends/object-store.ts";
+import { DamagedObject } from "../../protocol/stored.ts";
 
 /** Bytes [start, end) of a part. */
 export interface RowRange {
@@ -82,8 +83,8 @@ function compare(a: RowRange, b: RowRange): number {
 async function readExactly(store: ObjectStore, { key, start, end }: RowRange): Promise<Buffer> {
   const found = await store.get(key, { start, end });
   if (found?.bytes.length !== end - start) {
-    const has = found === undefined ? "is not there" : `has ${String(found.sizeBytes)} bytes`;
-    throw new Error(`${key} ${has}, and rows up to byte ${String(end)} were recorded in it: run millrace verify`);
+    const has = found === undefined ? "is gone" : `has ${String(found.sizeBytes)} bytes`;
+    throw new DamagedObject(key, `${has}, and rows up to byte ${String(end)} were recorded in it`);
   }
   return found.bytes;
 }

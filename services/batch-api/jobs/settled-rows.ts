@@ -4,6 +4,8 @@ import { diedRows, errorRows, type AttemptErrors } from "../../protocol/errors.t
 import type { ErrorRow, JobSpec } from "../../protocol/jobs.ts";
 import { jobKeys, workerOfLedger } from "../../protocol/keys.ts";
 import type { OutcomeLine, RowsAt } from "../../protocol/ledger.ts";
+import { parseStoredLine } from "../../protocol/stored.ts";
+import { ATTEMPT_ERRORS } from "../../protocol/stored-kinds.ts";
 import { LedgerReader } from "../driver/ledger-reader.ts";
 import { SplitReader } from "../driver/split-reader.ts";
 import { linesOf, readPieces, type RowRange } from "./row-ranges.ts";
@@ -69,7 +71,7 @@ export class SettledRows {
         yield* diedRows(this.next, firstItem, pointer, attempts);
       } else {
         for await (const line of linesOf(readPieces(this.#store, range))) {
-          yield* errorRows(JSON.parse(line) as AttemptErrors, attempts);
+          yield* errorRows(parseStoredLine<AttemptErrors>(range.key, line, ATTEMPT_ERRORS), attempts);
         }
       }
     }

@@ -3,7 +3,7 @@ import type { ObjectStore } from "../../backends/object-store.ts";
 import { JOB_FORMAT, type ApiVersion, type CurrentVersion } from "../../protocol/jobs.ts";
 import { apiKeys } from "../../protocol/keys.ts";
 import { Problem } from "../../protocol/problems.ts";
-import { readObject, readRecord } from "./stored.ts";
+import { readNamed, readRecord } from "./stored.ts";
 
 /** Throws `Problem` (api_not_found). */
 export async function currentVersion(store: ObjectStore, api: string): Promise<ApiVersion> {
@@ -17,7 +17,5 @@ export async function currentVersion(store: ObjectStore, api: string): Promise<A
 
 /** A version that some object names. */
 export async function versionOf(store: ObjectStore, api: string, version: string): Promise<ApiVersion> {
-  const found = await readObject<ApiVersion>(store, apiKeys(api).version(version), JOB_FORMAT);
-  if (found === undefined) throw new Error(`API ${api} has no object of version ${version}, which is named elsewhere`);
-  return found;
+  return readNamed<ApiVersion>(store, apiKeys(api).version(version), JOB_FORMAT);
 }

@@ -5,6 +5,7 @@ import { apiKeys, jobKeys } from "../../protocol/keys.ts";
 import type { LaneRecord } from "../../protocol/lanes.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import { byGrant } from "../driver/waiting.ts";
+import { UnreadableObject } from "../../protocol/stored.ts";
 import { readObject, readRecord } from "./stored.ts";
 
 const NAMED_MAX = 3;
@@ -29,7 +30,7 @@ export async function waitingMessage(store: ObjectStore, lanes: number, spec: Jo
 async function laneHolders(store: ObjectStore, api: string, lanes: number): Promise<string[]> {
   const holders: string[] = [];
   for (let lane = 0; lane < lanes; lane++) {
-    const record = await readRecord<LaneRecord>(store, apiKeys(api).lane(lane));
+    const record = await readRecord<LaneRecord>(store, apiKeys(api).lane(lane)).catch(noneWhenUnreadable);
     if (record?.value.job !== undefined && record.value.job !== null) holders.push(record.value.job);
   }
   return holders;
@@ -43,10 +44,16 @@ async function jobsAhead(store: ObjectStore, spec: JobSpec, running: ReadonlySet
   for (const { key } of page.entries) {
     const job = key.slice(prefix.length);
     if (job === spec.job || running.has(job)) continue;
-    const other = await readObject<JobSpec>(store, jobKeys(spec.api, job).spec, JOB_FORMAT);
+    const other = await readObject<JobSpec>(store, jobKeys(spec.api, job).spec, JOB_FORMAT).catch(noneWhenUnreadable);
     if (other !== undefined && granted(other, spec) < 0) ahead.push(other);
   }
   return ahead.sort(granted).map(({ job }) => job);
+}
+
+/** Nobody waits for a job that no driver can read, and a lane that cannot be read is begun anew. */
+function noneWhenUnreadable(error: unknown): undefined {
+  if (!(error instanceof UnreadableObject)) throw error;
+  return undefined;
 }
 
 function named(jobs: readonly string[]): string {

@@ -89,7 +89,7 @@ describe("results", () => {
     await anEndedJob(service.store);
     await service.store.delete(KEYS.results(WORKER_A, 0));
 
-    await expect(rows(service)).rejects.toThrow(/results\/1-1-0-aa-00000000.ndjson is not there.*millrace verify/);
+    await expect(rows(service)).rejects.toThrow(/results\/1-1-0-aa-00000000.ndjson is gone.*submit the job again/);
   });
 });
 
