@@ -1,6 +1,7 @@
 /** The commands of `millrace` and their options. */
 import { Command, InvalidArgumentError, Option } from "commander";
 import { LIMITS } from "../services/protocol/limits.ts";
+import { RETENTION_DAYS_MAX } from "../services/protocol/retention.ts";
 import type { Cli } from "./cli.ts";
 import { INPUT_KINDS } from "./inputs.ts";
 
@@ -63,7 +64,10 @@ function addServing(add: Add): void {
     .option("--host <HOST>", "address to listen on, of this machine", "127.0.0.1")
     .option("--port <PORT>", "port to listen on; 0: any that is free", wholeNumber(0, 65_535), DEFAULT_PORT)
     .option("--allow <DIR>", "folder that jobs may read, again for more (default: the working folder)", collected)
-    .option("--lanes <N>", "jobs of one API that run at once", wholeNumber(1, 64), 2);
+    .option("--lanes <N>", "jobs of one API that run at once", wholeNumber(1, 64), 2)
+    .option("--keep-results <DAYS>", "remove results so long after a job's end (default: never)", days)
+    .option("--keep-records <DAYS>", "remove the job itself (default: never)", days)
+    .option("--keep-logs <DAYS>", "remove what its workers said (default: with the job)", days);
   add("api-key <NAME>", "make a key for a service's doors; prints it once, and the line that lets it in", () =>
     import("./commands/api-key.ts").then((module) => module.apiKey),
   ).option("--scopes <LIST>", "what it allows, separated by commas: read, submit, admin", "submit");
@@ -169,6 +173,10 @@ function wholeNumber(min: number, max: number): (text: string) => number {
     if (/^-?\d+$/.test(text) && value >= min && value <= max) return value;
     throw new InvalidArgumentError(`Give a whole number from ${String(min)} to ${String(max)}.`);
   };
+}
+
+function days(text: string): number {
+  return wholeNumber(1, RETENTION_DAYS_MAX)(text);
 }
 
 function seconds(text: string): number {

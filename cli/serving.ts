@@ -4,7 +4,7 @@ import { join } from "node:path";
 import pino from "pino";
 import { ServiceRunning } from "../services/backends/service-socket.ts";
 import { CLI_EXIT } from "../services/protocol/exit-codes.ts";
-import { startLaptop, type LaptopService } from "../services/batch-api/laptop.ts";
+import { startLaptop, type LaptopOptions, type LaptopService } from "../services/batch-api/laptop.ts";
 import { CliError } from "./cli-error.ts";
 import type { Cli } from "./cli.ts";
 import { removeServiceFile, writeServiceFile } from "./service-file.ts";
@@ -17,6 +17,8 @@ export interface ServingOptions {
   /** Absolute folders. */
   readonly allow: readonly string[];
   readonly lanes: number;
+  /** Default: everything for ever. */
+  readonly retention?: LaptopOptions["retention"];
   readonly onFatal: (error: unknown) => void;
 }
 

@@ -65,6 +65,11 @@ export interface BatchApiArgs {
   readonly createApis?: { readonly namesMax: number };
   /** How long logs are kept, days: one of `LOG_RETENTION_DAYS`; default 30. */
   readonly logRetentionDays?: number;
+  /**
+   * How long what ended jobs leave behind is kept, days (1 to 3,650) or `"forever"`: results (rows and error rows), and the whole record
+   * (state, counts, input), with which results go at the latest. Default: results 90 days, records 365.
+   */
+  readonly retention?: { readonly resultsDays?: number | "forever"; readonly recordsDays?: number | "forever" };
   readonly tags?: Tags;
 }
 

@@ -203,6 +203,7 @@ export class BatchApi extends pulumi.ComponentResource {
           [ENV.builderServiceAccount]: BUILDER_ACCOUNT,
           [ENV.workersMax]: String(args.workersMax ?? BATCH_API_DEFAULTS.workersMax),
           ...(args.createApis === undefined ? {} : { [ENV.createApisMax]: String(args.createApis.namesMax) }),
+          ...retentionEnv(args.retention),
           [ENV.code]: codeOwnerText(code.kind === "project" ? { kind: "pinned", stack } : { kind: "deployed" }),
           ...(auth === undefined ? {} : { [ENV.auth]: encodeAuth(authConfigOf(args)) }),
         },
@@ -252,6 +253,14 @@ export class BatchApi extends pulumi.ComponentResource {
     );
     return pulumi.interpolate`https://${ingress.hostname ?? dnsName}`;
   }
+}
+
+/** What is not said is left to the service's own defaults. */
+function retentionEnv({ resultsDays, recordsDays }: NonNullable<BatchApiArgs["retention"]> = {}) {
+  return {
+    ...(resultsDays === undefined ? {} : { [ENV.resultsDays]: String(resultsDays) }),
+    ...(recordsDays === undefined ? {} : { [ENV.recordsDays]: String(recordsDays) }),
+  };
 }
 
 interface Parts {

@@ -7,6 +7,7 @@ import { s3AccessFrom } from "../../services/backends/s3/s3-requests.ts";
 import { readServiceConfig, type ServiceConfig } from "../../services/batch-api/config.ts";
 import { ENV, Misconfigured } from "../../services/protocol/environment.ts";
 import { apiKeys, queueLane } from "../../services/protocol/keys.ts";
+import { FOREVER } from "../../services/protocol/retention.ts";
 import type { Cli } from "../cli.ts";
 import type { Finding } from "../finding.ts";
 
@@ -35,7 +36,19 @@ export async function cloudFindings(cli: Cli): Promise<readonly Finding[]> {
     ...config.laneUrls.map((url, lane) => laneFinding(cli, config, url, lane)),
     logGroup(cli, config),
   ]);
-  return [finding("settings", "ok", `every variable that the service of API ${config.api} needs`), ...looked.flat()];
+  return [
+    finding("settings", "ok", `every variable that the service of API ${config.api} needs`),
+    finding(
+      "retention",
+      "ok",
+      `results ${inDays(config.retention.resultsDays)}, records ${inDays(config.retention.recordsDays)}`,
+    ),
+    ...looked.flat(),
+  ];
+}
+
+function inDays(days: number | null): string {
+  return days === null ? FOREVER : `${String(days)} days`;
 }
 
 async function store(cli: Cli, { api, bucket, region }: ServiceConfig): Promise<readonly Finding[]> {

@@ -6,6 +6,13 @@ import { apiKeyNameFault } from "../../services/protocol/api-keys.ts";
 import { LIMITS } from "../../services/protocol/limits.ts";
 import { networkFault } from "../../services/protocol/networks.ts";
 import type { Fault } from "../../services/protocol/problems.ts";
+import {
+  FOREVER,
+  RETENTION_DAYS_MAX,
+  RETENTION_DEFAULTS,
+  retentionFault,
+  retentionOf,
+} from "../../services/protocol/retention.ts";
 import type { BatchStore } from "../batch-store.ts";
 import { logRetentionFault } from "../api-log-group.ts";
 import { checkRightsSize } from "../api-rights.ts";
@@ -30,7 +37,7 @@ export interface CheckedApi {
 const ARGUMENTS = [
   ...["cluster", "code", "runsOn", "reads", "writes", "datasetKeyArns", "permissions", "env", "secrets", "compute"],
   ...["workersMax", "concurrentJobsMax", "deadLetterQueues", "alarmActions", "auth", "ingress", "image", "replicas"],
-  ...["overrides", "createApis", "logRetentionDays", "tags"],
+  ...["overrides", "createApis", "logRetentionDays", "retention", "tags"],
 ];
 const REPLICAS_MAX = 10;
 
@@ -40,6 +47,7 @@ export function checkBatchApiArgs(api: string, args: BatchApiArgs): CheckedApi {
   faults.onlyKnown("", args, ARGUMENTS);
   checkName(api, args, faults);
   checkSizes(args, faults);
+  checkRetention(args.retention, faults);
   checkEnvironment(args, faults);
   checkDoors(args, faults);
   checkImages(args, faults);
@@ -95,6 +103,31 @@ function checkSizes(args: BatchApiArgs, faults: Faults): void {
   faults.integer("overrides.batchTimeoutSeconds", overrides.batchTimeoutSeconds, timeouts);
   const retention = logRetentionDays === undefined ? undefined : logRetentionFault(logRetentionDays);
   if (retention !== undefined) faults.add("logRetentionDays", retention);
+}
+
+function checkRetention(retention: BatchApiArgs["retention"] = {}, faults: Faults): void {
+  faults.onlyKnown("retention", retention, ["resultsDays", "recordsDays"]);
+  const days = (name: "resultsDays" | "recordsDays"): number | null | undefined => {
+    const value = retention[name];
+    if (value === undefined || value === FOREVER) return value === undefined ? undefined : null;
+    if (Number.isInteger(value) && value >= 1 && value <= RETENTION_DAYS_MAX) return value;
+    const range = `1 to ${RETENTION_DAYS_MAX.toLocaleString("en")}`;
+    faults.add(
+      `retention.${name}`,
+      `is ${JSON.stringify(value)}; write a whole number of days from ${range}, or "${FOREVER}"`,
+    );
+    return undefined;
+  };
+  const [resultsDays, recordsDays] = [days("resultsDays"), days("recordsDays")];
+  const asked = {
+    ...(resultsDays === undefined ? {} : { resultsDays }),
+    ...(recordsDays === undefined ? {} : { recordsDays }),
+  };
+  const fault = retentionFault(retentionOf(asked, RETENTION_DEFAULTS), {
+    results: "it",
+    records: "retention.recordsDays",
+  });
+  if (fault !== undefined) faults.add("retention.resultsDays", fault.replace(/^it /, ""));
 }
 
 function checkEnvironment({ env = {}, secrets = {}, overrides = {} }: BatchApiArgs, faults: Faults): void {

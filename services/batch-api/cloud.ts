@@ -11,6 +11,7 @@ import { CloudWatchLogStore } from "../backends/log-store.cloudwatch.ts";
 import { S3Store } from "../backends/object-store.s3.ts";
 import { s3AccessFrom } from "../backends/s3/s3-requests.ts";
 import { KubernetesPool } from "../backends/worker-pool.kubernetes.ts";
+import { ENV } from "../protocol/environment.ts";
 import { apiKeys, queueLane } from "../protocol/keys.ts";
 import { buildApp, buildHealthApp, type AppOptions } from "./app.ts";
 import { openAuth, type Auth } from "./auth/open-auth.ts";
@@ -38,6 +39,8 @@ export interface CloudService {
 
 /** A look costs a few paid requests; a job's end is told after some of them. */
 const PACE: ServiceParts["pace"] = { tickMs: 1_000, tickMinMs: 200, tellMs: 2_000, busyMs: 1_000, idleMs: 15_000 };
+/** What the janitor looks for is days old, and each look is paid. */
+const TIDY_MS = 3600_000;
 /** Half of what a service has to leave: the other half is for its last log lines. */
 const DRAIN_SECONDS = 10;
 /** Loops and doors of the service try on by themselves, or tell; a call that waited for minutes would hold them up. */
@@ -62,6 +65,7 @@ export async function startCloud(options: CloudOptions): Promise<CloudService> {
     ...{ only: config.api, owner: config.code },
     ...{ workersMax: config.workersMax, createApisMax: config.createApisMax },
     handlerKinds: ["python", "container"],
+    janitor: { retention: config.retention, resultsSetting: ENV.resultsDays, pauseMs: TIDY_MS },
     replica: { id: realRandom.hex(8), lanes: config.laneUrls.length, alone: false, onFatal: options.onFatal },
   });
   const health = new HealthWatch(
@@ -77,6 +81,9 @@ export async function startCloud(options: CloudOptions): Promise<CloudService> {
   );
   const doors = await openDoors(options, service, health, auth);
   const running = service.replica.run(end.signal).catch(() => undefined); // ends only by our own signal
+  const tidying = service.janitor.run(end.signal).catch((error: unknown) => {
+    if (!end.signal.aborted) options.onFatal(error); // the store is broken
+  });
   const watching = health.run(end.signal).catch(() => undefined); // likewise
   const keeping = auth.run(end.signal).catch(() => undefined); // likewise
   const watchingCode = code.watch.run(end.signal).catch(() => undefined); // likewise
@@ -84,7 +91,7 @@ export async function startCloud(options: CloudOptions): Promise<CloudService> {
     async stop() {
       const closed = Promise.all(doors.map((app) => app.close()));
       end.abort();
-      await Promise.all([running, watching, keeping, watchingCode]);
+      await Promise.all([running, tidying, watching, keeping, watchingCode]);
       await service.replica.drained();
       await closed; // its last answers may need what follows
       await pool.close();

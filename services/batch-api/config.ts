@@ -6,6 +6,14 @@ import { parseCodeOwner, type CodeOwner } from "../protocol/code-owner.ts";
 import { ENV, Misconfigured } from "../protocol/environment.ts";
 import { LIMITS } from "../protocol/limits.ts";
 import { type Fault, faultSentence } from "../protocol/problems.ts";
+import {
+  FOREVER,
+  RETENTION_DAYS_MAX,
+  RETENTION_DEFAULTS,
+  retentionFault,
+  retentionOf,
+  type Retention,
+} from "../protocol/retention.ts";
 import { DOORS_PORT, HEALTH_PORT } from "../protocol/service-pods.ts";
 import type { ServiceAuth } from "./auth/open-auth.ts";
 
@@ -24,6 +32,8 @@ export interface ServiceConfig extends CloudConfig {
   readonly workersMax: number;
   /** Further APIs that this one may be asked to host; 0: none. */
   readonly createApisMax: number;
+  /** How long what ended jobs leave behind is kept. */
+  readonly retention: Retention;
   /** How the doors tell who asks. */
   readonly auth: ServiceAuth;
   /** Where the doors listen: on all addresses of the pod, or on its loopback where `auth` is none. */
@@ -53,6 +63,7 @@ export function readServiceConfig(environment: Environment): ServiceConfig {
     builderServiceAccount: builderAccountOf(environment, faults),
     workersMax: integerOf(environment, ENV.workersMax, WORKERS_MAX, faults),
     createApisMax: integerOf(environment, ENV.createApisMax, CREATE_APIS_MAX, faults),
+    retention: readRetention(environment, faults),
     auth: authOf(environment, faults),
     port: integerOf(environment, ENV.port, PORT, faults),
     healthPort: integerOf(environment, ENV.healthPort, HEALTH, faults),
@@ -89,6 +100,33 @@ function codeOf(text: string, faults: string[]): CodeOwner {
 function builderAccountOf(environment: Environment, faults: string[]): string | undefined {
   if ((environment[ENV.builderServiceAccount] ?? "") === "") return undefined;
   return nameOf(environment, ENV.builderServiceAccount, "the service account of builders, or leave it out", faults);
+}
+
+function readRetention(environment: Environment, faults: string[]): Retention {
+  const resultsDays = daysOf(environment, ENV.resultsDays, faults);
+  const recordsDays = daysOf(environment, ENV.recordsDays, faults);
+  const asked = {
+    ...(resultsDays === undefined ? {} : { resultsDays }),
+    ...(recordsDays === undefined ? {} : { recordsDays }),
+  };
+  const retention = retentionOf(asked, RETENTION_DEFAULTS);
+  const fault = retentionFault(retention, { results: ENV.resultsDays, records: ENV.recordsDays });
+  if (fault !== undefined) faults.push(fault);
+  return retention;
+}
+
+/** Undefined: not said. */
+function daysOf(environment: Environment, name: string, faults: string[]): number | null | undefined {
+  const text = environment[name] ?? "";
+  if (text === "") return undefined;
+  if (text === FOREVER) return null;
+  const days = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (days >= 1 && days <= RETENTION_DAYS_MAX) return days;
+  const range = `1 to ${String(RETENTION_DAYS_MAX)}`;
+  faults.push(
+    `${name} is neither a whole number of days from ${range} nor ${FOREVER}; write one of the two, or leave it out`,
+  );
+  return undefined;
 }
 
 function authOf(environment: Environment, faults: string[]): ServiceAuth {

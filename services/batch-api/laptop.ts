@@ -11,18 +11,22 @@ import { FilesDataset } from "../backends/dataset.files.ts";
 import { s3FromEnvironment } from "../backends/dataset.s3.ts";
 import type { Dataset } from "../backends/dataset.ts";
 import type { Environments } from "../backends/environments.ts";
+import { RecentEnvironments } from "../backends/environments.recent.ts";
 import { VenvEnvironments } from "../backends/environments.venv.ts";
 import type { LogStore } from "../backends/log-store.ts";
 import { FileLogStore } from "../backends/log-store.files.ts";
 import { openFileStore, type FileStore } from "../backends/object-store.files.ts";
+import { NamedFolders } from "../backends/named-folders.ts";
 import { pythonFacts } from "../backends/python-facts.ts";
 import { endLeftovers } from "../backends/process-files.ts";
 import { serviceSocketPath } from "../backends/service-socket.ts";
 import { ProcessPool } from "../backends/worker-pool.processes.ts";
 import { ENV } from "../protocol/environment.ts";
+import { KEEP_ALL, type Retention } from "../protocol/retention.ts";
 import type { ApiService } from "./apis/api-service.ts";
 import { buildApp } from "./app.ts";
 import { LOOPBACK_CALLERS } from "./auth/admission.ts";
+import { tidyFolders } from "./janitor/laptop-folders.ts";
 import type { Replica } from "./driver/replica.ts";
 import type { JobService } from "./jobs/job-service.ts";
 import type { Readiness, App } from "./routes/door.ts";
@@ -38,6 +42,8 @@ export interface LaptopOptions {
   readonly allow: readonly string[];
   /** How many jobs of one API run at once. */
   readonly lanes: number;
+  /** How long what ended jobs leave behind is kept; days, null for ever. A job's lines go with its record at the latest. */
+  readonly retention?: Retention & { readonly logsDays: number | null };
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;
   readonly version: string;
@@ -64,6 +70,8 @@ const PACE: ServiceParts["pace"] = {
   busyMs: 250,
   idleMs: 1_000,
 };
+/** What the janitor looks for is days old. */
+const TIDY_MS = 600_000;
 /** As this file is: TypeScript in the repository, JavaScript in the package. */
 const WORKER_MAIN = join(import.meta.dirname, "..", "worker", `main${extname(import.meta.filename)}`);
 const ALLOW_OPTION = "--allow";
@@ -118,24 +126,46 @@ async function startOn(
   const pool = processPool(root, withPython(environment, end.signal), logs, (job) =>
     parts.get("replica")?.wakeDriver(job),
   );
-  const builder = new VenvEnvironments({
-    ...{ root, python: environment[ENV.python] ?? "python3", env: environment, clock: realClock },
-  });
+  const builder = new RecentEnvironments(
+    new VenvEnvironments({ root, python: environment[ENV.python] ?? "python3", env: environment, clock: realClock }),
+    realClock,
+  );
   const service = buildService({
     ...{ store, queue, pool, logs, dataset: datasetOf(options), log: logger, pace: PACE },
     environments: endingWith(builder, end.signal),
+    janitor: janitorOf(root, options, { store, logs, builder }),
     replica: { id: realRandom.hex(8), lanes: options.lanes, alone: true, onFatal: options.onFatal },
   });
   const { replica, jobs, apis } = service;
   parts.set("replica", replica);
   const app = await buildDoors(options, service);
   const running = replica.run(end.signal).catch(() => undefined); // ends only by our own signal
+  const tidying = service.janitor.run(end.signal).catch((error: unknown) => {
+    if (!end.signal.aborted) options.onFatal(error); // the store is broken
+  });
   return {
     address: addressOf(app, options.host),
     jobs,
     apis,
     pool,
-    stop: () => stopAll({ app, end, running, replica, pool, server, store }),
+    stop: () => stopAll({ app, end, running, tidying, replica, pool, server, store }),
+  };
+}
+
+function janitorOf(
+  root: string,
+  { retention = { ...KEEP_ALL, logsDays: null } }: LaptopOptions,
+  { store, logs, builder }: { store: FileStore; logs: FileLogStore; builder: RecentEnvironments },
+): ServiceParts["janitor"] {
+  const folders = {
+    environments: new NamedFolders(join(root, "environments")),
+    projects: new NamedFolders(join(root, "scratch", "projects")),
+    logs: new NamedFolders(join(root, "logs")),
+  };
+  return {
+    ...{ retention, resultsSetting: "--keep-results", pauseMs: TIDY_MS },
+    logs: { store: logs, days: retention.logsDays },
+    beside: (signal) => tidyFolders({ store, folders, inUse: (environment) => builder.isRecent(environment) }, signal),
   };
 }
 
@@ -202,16 +232,17 @@ interface Parts {
   readonly app: App;
   readonly end: AbortController;
   readonly running: Promise<void>;
+  readonly tidying: Promise<void>;
   readonly replica: Replica;
   readonly pool: ProcessPool;
   readonly server: QueueServer;
   readonly store: FileStore;
 }
 
-async function stopAll({ app, end, running, replica, pool, server, store }: Parts): Promise<void> {
+async function stopAll({ app, end, running, tidying, replica, pool, server, store }: Parts): Promise<void> {
   const closed = app.close();
   end.abort();
-  await running;
+  await Promise.all([running, tidying]);
   await replica.drained();
   await pool.close();
   await server.close();

@@ -13,6 +13,7 @@ import type { DriverDeps } from "./driver/context.ts";
 import { Hosting } from "./apis/hosting.ts";
 import { driverMetrics } from "./driver/metrics.ts";
 import { Replica, type ReplicaOptions } from "./driver/replica.ts";
+import { Janitor, type JanitorOptions } from "./janitor/janitor.ts";
 import type { JobService } from "./jobs/job-service.ts";
 import { hostedJobs, stopHostedJobs } from "./jobs/hosted-jobs.ts";
 import { createJobService } from "./jobs/jobs.ts";
@@ -35,6 +36,8 @@ export interface ServiceParts extends Omit<ApisOptions, "stopAllJobs"> {
   /** The two worlds differ in these numbers; see `DriverDeps` and `ReplicaOptions`. */
   readonly pace: Pick<DriverDeps, "tickMs" | "tickMinMs" | "stallMs" | "tellMs"> &
     Pick<ReplicaOptions, "busyMs" | "idleMs">;
+  /** The two worlds differ in what lies beside the store; see `JanitorOptions`. */
+  readonly janitor: Pick<JanitorOptions, "retention" | "resultsSetting" | "pauseMs" | "logs" | "beside">;
   readonly replica: Pick<ReplicaOptions, "id" | "lanes" | "alone" | "onFatal">;
 }
 
@@ -42,10 +45,11 @@ export interface Service {
   readonly jobs: JobService;
   readonly apis: ApiService;
   readonly replica: Replica;
+  readonly janitor: Janitor;
   readonly metrics: Registry;
 }
 
-/** Starts nothing: `replica.run` does. */
+/** Starts nothing: `replica.run` and `janitor.run` do. */
 export function buildService(parts: ServiceParts): Service {
   const { store, queue, pool, logs, dataset } = parts;
   const { tickMs, tickMinMs, stallMs, tellMs, busyMs, idleMs } = parts.pace;
@@ -71,7 +75,14 @@ export function buildService(parts: ServiceParts): Service {
     },
   });
   const apis = new Apis({ ...parts, stopAllJobs: (api) => stopAllJobs(store, jobs, realClock, api) });
-  return { ...doorsOf(parts, jobs, apis), replica, metrics: metricsOf(replica) };
+  const janitor = new Janitor({
+    ...parts.janitor,
+    store,
+    clock: realClock,
+    log: parts.log,
+    apis: () => apis.withJobs(),
+  });
+  return { ...doorsOf(parts, jobs, apis), replica, janitor, metrics: metricsOf(replica) };
 }
 
 /** What the doors speak to: the services themselves, or, where further APIs may be made, those that know their names. */

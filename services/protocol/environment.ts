@@ -20,6 +20,9 @@ export const ENV = {
   workersMax: "MILLRACE_WORKERS_MAX",
   /** service: further APIs that it may be asked to host under its own keys, rights and lanes; default 0: none. */
   createApisMax: "MILLRACE_CREATE_APIS_MAX",
+  /** service: days for which results and records of ended jobs are kept, or `forever` (retention.ts). */
+  resultsDays: "MILLRACE_RETENTION_RESULTS_DAYS",
+  recordsDays: "MILLRACE_RETENTION_RECORDS_DAYS",
   /** service: where its doors listen, inside its pod, and its health and metrics. */
   port: "MILLRACE_PORT",
   healthPort: "MILLRACE_HEALTH_PORT",
@@ -55,6 +58,7 @@ export const ENV = {
   /** Another endpoint than AWS's, for all of its services and for S3 alone; the SDKs read them too. */
   awsEndpoint: "AWS_ENDPOINT_URL",
   awsS3Endpoint: "AWS_ENDPOINT_URL_S3",
+  awsSqsEndpoint: "AWS_ENDPOINT_URL_SQS",
   /** CLI: address of the service. */
   address: "MILLRACE_ADDRESS",
   /** CLI: API key or access token that it shows to the service. */

@@ -40,7 +40,8 @@ export class CodeJanitor {
     const there = await this.#listed(api, allowance);
     const jobs = await keptJobs();
     // Without a spec it is not known what the job names.
-    if (jobs.some(({ spec, ended }) => spec === undefined && ended === undefined)) return;
+    if (jobs.some(({ spec, ended, damage }) => spec === undefined && (ended === undefined || damage !== undefined)))
+      return;
     const named = await this.#namedBy(api, jobs, allowance);
     if (named === undefined) return;
     allowance.spend();

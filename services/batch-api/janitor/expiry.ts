@@ -51,7 +51,7 @@ export class Expiry {
     const from = countedFrom(jobs);
     const now = await this.#options.store.now();
     for (const kept of [...jobs].reverse()) {
-      if (kept.ended === undefined) continue;
+      if (kept.ended === undefined || kept.damage !== undefined) continue;
       if (kept.spec === undefined) await this.#goOnRemoving(api, kept, allowance);
       else await this.#lookAt(api, kept, { now, from: from.get(kept.job) }, allowance);
     }

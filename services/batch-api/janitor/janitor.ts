@@ -60,6 +60,7 @@ export class Janitor {
     const list = () => this.#kept.list(api, allowance);
     await this.#apart(`jobs of ${api}`, signal, async () => {
       const jobs = await list();
+      for (const { job, damage } of jobs) this.#tell(`${api}/${job}`, damage);
       await this.#expiry.look(api, jobs, allowance);
       await this.#leftovers.look(api, jobs, allowance);
     });
@@ -72,18 +73,22 @@ export class Janitor {
   async #apart(what: string, signal: AbortSignal, step: () => Promise<unknown>): Promise<void> {
     try {
       await step();
-      this.#troubles.delete(what);
+      this.#tell(what, undefined);
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof Error) || error.name === "StoreBroken") throw error;
-      if (error instanceof AllowanceSpent) return;
-      if (this.#troubles.get(what) !== error.message) {
-        this.#options.log.warn(
-          { at: what, err: error },
-          "the janitor could not look; it tries again at each later pass",
-        );
-      }
-      this.#troubles.set(what, error.message);
+      if (!(error instanceof AllowanceSpent)) this.#tell(what, error.message);
+    }
+  }
+
+  #tell(what: string, trouble: string | undefined): void {
+    if (trouble === undefined) this.#troubles.delete(what);
+    else if (this.#troubles.get(what) !== trouble) {
+      this.#troubles.set(what, trouble);
+      this.#options.log.warn(
+        { at: what, trouble },
+        "the janitor leaves this alone, and looks again at each later pass",
+      );
     }
   }
 }

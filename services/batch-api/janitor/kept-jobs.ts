@@ -2,6 +2,7 @@
 import type { ObjectStore } from "../../backends/object-store.ts";
 import { JOB_FORMAT, parentsOf, type JobSpec } from "../../protocol/jobs.ts";
 import { apiKeys, jobKeys } from "../../protocol/keys.ts";
+import { DamagedObject } from "../../protocol/stored.ts";
 import { FINAL_STATES, isFinal, type FinalState } from "../../protocol/states.ts";
 import { readState } from "../jobs/state-record.ts";
 import { readObject } from "../jobs/stored.ts";
@@ -16,6 +17,8 @@ export interface KeptJob {
   readonly ended: FinalState | undefined;
   /** Unix milliseconds by the store's clock; undefined while it is active. */
   readonly endedAt: number | undefined;
+  /** Which of its objects is damaged, in a sentence: nothing of the job is removed. */
+  readonly damage?: string;
 }
 
 /** What its spec names. */
@@ -53,9 +56,7 @@ export class KeptJobs {
     }
     const jobs: KeptJob[] = [];
     for (const [job, state] of [...ended].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      const spec = await this.#specOf(api, job, allowance);
-      const endedAt = state === undefined || spec === undefined ? undefined : await this.#endOf(api, job, allowance);
-      jobs.push({ job, spec, ended: state, endedAt });
+      jobs.push(await this.#lookAt(api, job, state, allowance));
     }
     for (const known of this.#specs.keys()) {
       if (!known.startsWith(`${api}/`) || ended.has(known.slice(api.length + 1))) continue;
@@ -63,6 +64,17 @@ export class KeptJobs {
       this.#ends.delete(known);
     }
     return jobs;
+  }
+
+  async #lookAt(api: string, job: string, ended: FinalState | undefined, allowance: Allowance): Promise<KeptJob> {
+    try {
+      const spec = await this.#specOf(api, job, allowance);
+      const endedAt = ended === undefined || spec === undefined ? undefined : await this.#endOf(api, job, allowance);
+      return { job, spec, ended, endedAt };
+    } catch (error) {
+      if (!(error instanceof DamagedObject)) throw error;
+      return { job, spec: undefined, ended, endedAt: undefined, damage: error.message };
+    }
   }
 
   async #specOf(api: string, job: string, allowance: Allowance): Promise<KeptJob["spec"]> {

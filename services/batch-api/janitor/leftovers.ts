@@ -39,8 +39,9 @@ export class Leftovers {
   async look(api: string, jobs: readonly KeptJob[], allowance: Allowance): Promise<void> {
     const now = await this.#store.now();
     const kept = new Set(jobs.map(({ job }) => job));
-    for (const { job, spec, ended } of jobs) {
-      if (spec === undefined && ended === undefined && isOld(job, now)) await this.#unmark(api, job, allowance);
+    for (const { job, spec, ended, damage } of jobs) {
+      if (damage === undefined && spec === undefined && ended === undefined && isOld(job, now))
+        await this.#unmark(api, job, allowance);
     }
     const keys = apiKeys(api);
     await this.#walk(keys.jobs, now, allowance, async (job) => {

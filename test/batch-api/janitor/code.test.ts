@@ -1,0 +1,127 @@
+import { describe, expect, it } from "vitest";
+import { needCode } from "../../../services/batch-api/janitor/unneeded-code.ts";
+import { encodeStored } from "../../../services/batch-api/jobs/stored.ts";
+import type { ApiVersion } from "../../../services/protocol/jobs.ts";
+import { aVersion } from "../../support/builders.ts";
+import { NOW } from "../jobs/support.ts";
+import {
+  aJanitor,
+  allKeys,
+  API,
+  aStore,
+  DAY,
+  forever,
+  jobAt,
+  KEYS,
+  putActive,
+  putEnded,
+  putVersion,
+} from "./support.ts";
+
+const OLD = aVersion({ version: "old", project: "1".repeat(64), environment: "e-old" });
+const codeOf = ({ version, project, environment }: ApiVersion) => [
+  KEYS.version(version),
+  KEYS.project(project),
+  KEYS.environmentEnd(environment ?? ""),
+  KEYS.environmentPart(environment ?? "", "b", 0),
+];
+
+async function withOld() {
+  const { store, clock } = await aStore();
+  await putVersion(store, OLD);
+  const { janitor, said } = aJanitor(store, clock);
+  const passOn = async (...days: readonly number[]) => {
+    for (const day of days) {
+      clock.ms = NOW + day * DAY;
+      await janitor.pass(API, forever);
+    }
+    return allKeys(store);
+  };
+  return { store, clock, janitor, said, passOn };
+}
+
+describe("code that nothing names", () => {
+  it("goes after 30 days of it, with archive and environment, and nothing else", async () => {
+    const { passOn } = await withOld();
+
+    expect(await passOn(0, 29.9)).toEqual(expect.arrayContaining(codeOf(OLD)));
+    expect(await passOn(30)).toEqual(
+      [KEYS.current, KEYS.project("0".repeat(64)), KEYS.unneeded, KEYS.version("v1")].sort(),
+    );
+  });
+
+  it.each([
+    ["a job that waits", (store: Parameters<typeof putActive>[0]) => putActive(store, jobAt(NOW), { version: "old" })],
+    ["a kept record", (store) => putEnded(store, jobAt(NOW), { at: NOW + 30 * DAY, spec: { version: "old" } })],
+    ["a hosted API", async (store) => void (await store.swap(KEYS.hosted, encodeStored({ apis: { b: { version: "old", generation: 1 } }, writes: 1 }), undefined))], // prettier-ignore
+  ])("stays while %s names it", async (_, name) => {
+    const { store, passOn } = await withOld();
+    await name(store);
+
+    expect(await passOn(0, 31, 50)).toEqual(expect.arrayContaining(codeOf(OLD)));
+  });
+
+  it("is counted anew when something named it in between", async () => {
+    const { store, passOn } = await withOld();
+    await passOn(0);
+    const current = async (version: string) => {
+      const found = await store.read(KEYS.current);
+      await store.swap(KEYS.current, encodeStored({ version, generation: 2, writes: Math.random() }), found?.version);
+    };
+    await current("old");
+    await passOn(20);
+    await current("v1");
+
+    expect(await passOn(21, 50)).toEqual(expect.arrayContaining(codeOf(OLD)));
+    expect(await passOn(51)).not.toEqual(expect.arrayContaining(codeOf(OLD)));
+  });
+
+  it("is counted anew by whoever is about to name it", async () => {
+    const { store, passOn } = await withOld();
+    await passOn(0);
+
+    expect(await needCode(store, API, [KEYS.version("old")])).toBe(false);
+    expect(await needCode(store, API, [KEYS.version("old")])).toBe(true);
+
+    expect(await passOn(30)).toContain(KEYS.version("old"));
+  });
+
+  it("is refused to whoever would name it while it goes, until its removal must have ended", async () => {
+    const { store, clock } = await withOld();
+    await store.swap(
+      KEYS.unneeded,
+      encodeStored({ code: { [KEYS.version("old")]: { since: 1, removing: NOW } }, writes: 1 }),
+      undefined,
+    );
+
+    await expect(needCode(store, API, [KEYS.version("old")])).rejects.toMatchObject({ code: "conflict" });
+    expect(await needCode(store, API, [KEYS.version("v1")])).toBe(true);
+    clock.ms = NOW + 600_000;
+    expect(await needCode(store, API, [KEYS.version("old")])).toBe(false);
+  });
+
+  it("an environment loses its end first, so that a part of one never looks whole", async () => {
+    const { store, clock, passOn } = await withOld();
+    await passOn(0);
+    clock.ms = NOW + 30 * DAY;
+    const removed: string[] = [];
+    const really = store.delete.bind(store);
+    store.delete = (key) => {
+      removed.push(key);
+      return really(key);
+    };
+    await aJanitor(store, clock).janitor.pass(API, forever);
+
+    expect(removed[0]).toBe(KEYS.version("old"));
+    const ofEnvironment = removed.filter((key) => key.startsWith(KEYS.environments));
+    expect(ofEnvironment[0]).toBe(KEYS.environmentEnd("e-old"));
+  });
+
+  it("stays when a version that is named cannot be read, which is said once", async () => {
+    const { store, said, passOn } = await withOld();
+    await putActive(store, jobAt(NOW), { version: "gone" });
+
+    expect(await passOn(0, 31, 62)).toEqual(expect.arrayContaining(codeOf(OLD)));
+    expect(said).toHaveLength(1);
+  });
+});
