@@ -11,21 +11,21 @@ export class Chance implements Random {
     this.#a = 0x9e3779b9 ^ seed;
     this.#b = 0x243f6a88 + Math.imul(seed, 0x85ebca6b);
     this.#c = 0xb7e15162;
-    for (let mix = 0; mix < 12; mix += 1) this.#next();
+    for (let mix = 0; mix < 12; mix += 1) this.next();
   }
 
   /** A stream of its own, so that more draws in one place do not move those of another. */
   fork(): Chance {
-    return new Chance(this.#next());
+    return new Chance(this.next());
   }
 
   fraction(): number {
-    return (this.#next() >>> 0) / 4_294_967_296;
+    return (this.next() >>> 0) / 4_294_967_296;
   }
 
   hex(bytes: number): string {
     let text = "";
-    while (text.length < bytes * 2) text += (this.#next() >>> 0).toString(16).padStart(8, "0");
+    while (text.length < bytes * 2) text += (this.next() >>> 0).toString(16).padStart(8, "0");
     return text.slice(0, bytes * 2);
   }
 
@@ -52,7 +52,8 @@ export class Chance implements Random {
     return values[Math.floor(this.fraction() * values.length)] as T;
   }
 
-  #next(): number {
+  /** 32 bits, signed. */
+  next(): number {
     const sum = (this.#a + this.#b + this.#count) | 0;
     this.#count = (this.#count + 1) | 0;
     this.#a = this.#b ^ (this.#b >>> 9);

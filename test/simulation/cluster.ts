@@ -8,14 +8,15 @@ import type { ClusterPlan } from "./cluster-plan.ts";
 import { SimulatedDataset } from "./simulated-dataset.ts";
 import { SimulatedPlatform, SimulatedPool, type Launch } from "./simulated-pool.ts";
 import { SimulatedProcess, type ProcessOptions } from "./simulated-process.ts";
-import { SimulatedLanes, SimulatedQueue } from "./simulated-queue.ts";
+import { SimulatedLanes } from "./simulated-lanes.ts";
+import { SimulatedQueue } from "./simulated-queue.ts";
 import { NO_LOGS, startService, type SimulatedService } from "./simulated-service.ts";
 import { SimulatedStore } from "./simulated-store.ts";
 import { startWorker } from "./simulated-worker.ts";
 import { UserJob } from "./user-job.ts";
 import { Watch } from "./watch.ts";
 import { API } from "./workload.ts";
-import { World } from "./world.ts";
+import { World, type Telling } from "./world.ts";
 
 /** A service with its workers, store, queue and users, as planned. */
 export class Cluster {
@@ -32,11 +33,11 @@ export class Cluster {
   readonly #workers: SimulatedProcess[] = [];
   #started = 0;
 
-  constructor(plan: ClusterPlan) {
+  constructor(plan: ClusterPlan, telling?: Telling) {
     this.#plan = plan;
     this.faultFree = plan.faultFree;
     this.faultsEndMs = plan.faultsEndMs;
-    this.world = new World(plan.chance, plan.rates, 5);
+    this.world = new World(plan.chance, plan.rates, 5, telling);
     const { world } = this;
     this.store = new MemoryStore({
       clock: { monotonicMs: () => world.nowMs, wallMs: () => Date.UTC(2026, 0, 1) + Math.floor(world.nowMs), sleep: () => Promise.reject(new Error("not here")) }, // prettier-ignore
@@ -65,20 +66,17 @@ export class Cluster {
       this.#endFaults();
     });
     const boundMs = this.faultsEndMs + this.jobs.reduce((sum, job) => sum + job.boundMs(world.leaseMs), 0);
-    while (world.story.violations.length === 0 && !(await this.#over())) {
-      if (world.nowMs > boundMs) {
-        world.broken(this.#hangs());
-        break;
-      }
-      if (!(await world.timeline.step())) break;
-    }
+    await world.timeline.run(() => {
+      if (world.story.violations.length > 0 || this.#isOver()) return true;
+      if (world.nowMs > boundMs) world.broken(this.#hangs());
+      return world.nowMs > boundMs;
+    });
   }
 
   /** All jobs are final, and all that they held was given back. */
-  async #over(): Promise<boolean> {
-    if (this.world.nowMs <= this.faultsEndMs || !this.jobs.every((job) => job.isFinal)) return false;
-    if (!this.#workers.every(({ isDead }) => isDead)) return false;
-    return (await this.store.list(apiKeys(API).active)).entries.length === 0;
+  #isOver(): boolean {
+    if (this.world.nowMs <= this.faultsEndMs || this.watch.activeJobs > 0) return false;
+    return this.jobs.every((job) => job.isFinal) && this.#workers.every(({ isDead }) => isDead);
   }
 
   #hangs(): string {

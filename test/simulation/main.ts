@@ -20,7 +20,7 @@ const failed: number[] = [];
 const startedMs = performance.now();
 let events = 0;
 for (let seed = from; seed < from + seeds; seed += 1) {
-  const run = await runSeed(seed);
+  const run = await runSeed(seed, { told: values.seed !== undefined });
   events += run.events;
   for (const [name, count] of run.counters) counters.set(name, (counters.get(name) ?? 0) + count);
   if (run.violations.length > 0) {

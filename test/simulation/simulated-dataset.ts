@@ -15,13 +15,19 @@ export class SimulatedDataset implements Dataset {
   async *list(prefix: string, options?: { readonly after?: string }): AsyncGenerator<readonly DatasetObject[]> {
     const pages = this.#dataset.list(prefix, options)[Symbol.asyncIterator]();
     for (;;) {
-      const page = await this.#process.call(`list ${prefix}`, () => pages.next());
+      const page = await this.#process.call(
+        () => `list ${prefix}`,
+        () => pages.next(),
+      );
       if (page.done === true) return;
       yield page.value;
     }
   }
 
   read(uri: string, range: ByteRange, etag: string): Promise<Buffer> {
-    return this.#process.call(`read ${uri} ${String(range.start)}`, () => this.#dataset.read(uri, range, etag));
+    return this.#process.call(
+      () => `read ${uri} ${String(range.start)}`,
+      () => this.#dataset.read(uri, range, etag),
+    );
   }
 }

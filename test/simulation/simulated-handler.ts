@@ -94,7 +94,7 @@ export class SimulatedHandler implements Handler {
   /** Undefined: it went well. */
   async #do(deed: Deed, milliseconds: number, what: string): Promise<RunAnswer | undefined> {
     try {
-      this.#process.world.tell(this.#process.name, `handler begins ${what}: will ${deed}`);
+      this.#process.world.tell(this.#process.name, () => `handler begins ${what}: will ${deed}`);
       await this.#process.sleep(deed === "hang" ? 1e9 : milliseconds, this.#end.signal);
     } catch {
       return failed(this.#cause ?? "exited"); // killed meanwhile

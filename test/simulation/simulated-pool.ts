@@ -136,7 +136,7 @@ export class SimulatedPlatform {
 
   #cutOff(pod: Pod): void {
     this.world.count("worker cut off from its platform");
-    this.world.tell("platform", `takes ${pod.worker ?? ""} for ended, and it lives on`);
+    this.world.tell("platform", () => `takes ${pod.worker ?? ""} for ended, and it lives on`);
     this.#ended(pod, undefined);
   }
 
@@ -231,24 +231,33 @@ export class SimulatedPool implements WorkerPool {
   }
 
   start(name: GenerationName, workers: number): Promise<void> {
-    const what = `start ${keyOf(name).slice(11)} of ${String(workers)}`;
+    const what = () => `start ${keyOf(name).slice(11)} of ${String(workers)}`;
     return this.#process.call(what, async () => {
       this.#platform.start(name, workers);
     });
   }
 
   resize(name: GenerationName, workers: number): Promise<void> {
-    return this.#process.call(`resize ${keyOf(name).slice(11)} to ${String(workers)}`, async () => {
-      this.#platform.resize(name, workers);
-    });
+    return this.#process.call(
+      () => `resize ${keyOf(name).slice(11)} to ${String(workers)}`,
+      async () => {
+        this.#platform.resize(name, workers);
+      },
+    );
   }
 
   workers(job: string, epoch: number): Promise<readonly PoolWorker[]> {
-    return this.#process.call(`workers of ${job.slice(-5)}`, async () => this.#platform.workers(job, epoch));
+    return this.#process.call(
+      () => `workers of ${job.slice(-5)}`,
+      async () => this.#platform.workers(job, epoch),
+    );
   }
 
   stop(job: string, epoch: number): Promise<void> {
-    return this.#process.call(`stop workers of ${job.slice(-5)}`, () => this.#platform.stop(job, epoch));
+    return this.#process.call(
+      () => `stop workers of ${job.slice(-5)}`,
+      () => this.#platform.stop(job, epoch),
+    );
   }
 
   probe(): Promise<void> {

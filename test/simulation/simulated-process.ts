@@ -1,4 +1,5 @@
 import type { Clock } from "../../services/backends/clock.ts";
+import { textOf, type Words } from "./story.ts";
 import type { World } from "./world.ts";
 
 /** A call that did not work out, as far as its caller can tell. */
@@ -12,7 +13,8 @@ export interface ProcessOptions {
   readonly onCrash?: (why: string) => void;
 }
 
-type Fate = "fine" | "slow" | "lost request" | "lost reply" | "late";
+/** What befalls a call. */
+type Fault = "fine" | "crash" | "freeze" | "slow" | "lost request" | "lost reply" | "late";
 
 /**
  * One process of the cluster, and its clock. All that its program waits for comes through here: it may crash at each
@@ -27,6 +29,8 @@ export class SimulatedProcess implements Clock {
   readonly #skewMs: number;
   #dead = false;
   #frozen = false;
+  /** Who sleeps until a signal aborts, at the latest. */
+  readonly #sleepers = new WeakMap<AbortSignal, Set<() => void>>();
   /** What reached it while it was frozen. */
   #missed: (() => void)[] = [];
   /** When it last went on after a freeze. */
@@ -63,20 +67,31 @@ export class SimulatedProcess implements Clock {
         return;
       }
       let over = false;
+      const wake = () => {
+        if (over) return;
+        over = true;
+        if (signal !== undefined) this.#sleepers.get(signal)?.delete(abort);
+        resolve();
+      };
       const abort = () => {
         over = true;
         reject(signal?.reason as Error);
       };
-      signal?.addEventListener("abort", abort, { once: true });
+      if (signal !== undefined) this.#sleepersOf(signal).add(abort);
       this.world.timeline.after(milliseconds, () => {
-        if (over) return;
-        this.goOn(() => {
-          if (over) return;
-          signal?.removeEventListener("abort", abort);
-          resolve();
-        });
+        if (!over) this.goOn(wake);
       });
     });
+  }
+
+  /** One listener for all that sleep on a signal: they come and go by the thousand. */
+  #sleepersOf(signal: AbortSignal): Set<() => void> {
+    const known = this.#sleepers.get(signal);
+    if (known !== undefined) return known;
+    const sleepers = new Set<() => void>();
+    this.#sleepers.set(signal, sleepers);
+    signal.addEventListener("abort", () => { for (const abort of sleepers) abort(); }, { once: true }); // prettier-ignore
+    return sleepers;
   }
 
   /** Goes on with something in this process: now, when it wakes, or never. */
@@ -88,41 +103,77 @@ export class SimulatedProcess implements Clock {
 
   /**
    * Calls something outside the process. The effect happens some time after the call, the answer comes some time after
-   * the effect; either may be lost, or the process be gone.
+   * the effect; either may be lost, or the process be gone. `isRefusal`: of a write, that the answer says it came to nothing.
    */
-  call<T>(what: string, effect: () => Promise<T>): Promise<T> {
+  call<T>(what: Words, effect: () => Promise<T>, isRefusal?: (answer: T) => boolean): Promise<T> {
+    if (this.#dead) return never();
+    const fault = this.#fault();
+    if (fault === "fine") return this.#callWell(what, effect);
+    if (fault === "crash") {
+      if (this.world.chance.is(0.5)) {
+        this.crash(`before ${textOf(what)}`);
+        return never();
+      }
+      this.world.timeline.after(0, () => {
+        this.crash(`during ${textOf(what)}`);
+      });
+      return this.#callWell(what, effect);
+    }
+    if (fault === "freeze") {
+      this.freeze(this.world.chance.skewed(this.world.leaseMs / 4, this.world.leaseMs * 6));
+      return this.#callWell(what, effect);
+    }
+    return this.#callBadly(fault, what, effect, isRefusal);
+  }
+
+  /** Effect and answer come one after the other, or either of them without delay: any other call may come between. */
+  #callWell<T>(what: Words, effect: () => Promise<T>): Promise<T> {
     const { world } = this;
-    if (this.#dead) return new Promise<T>(() => undefined);
-    const early = this.#mayDie(what);
-    if (early === "before") return new Promise<T>(() => undefined);
-    const fate = this.#fate();
-    const travelMs = this.#travelMs(fate);
+    const split = Math.floor(world.pace.fraction() * 3);
     return new Promise<T>((resolve, reject) => {
       const answer = (settle: () => void) => {
-        world.timeline.after(this.#latencyMs(), () => {
-          this.goOn(settle);
-        });
+        if (split === 0) this.goOn(settle);
+        else world.timeline.after(this.#latencyMs(), () => { this.goOn(settle); }); // prettier-ignore
       };
-      const happen = (answered: boolean) => {
-        world.tell(this.name, fate === "fine" ? what : `${what} (${fate})`);
+      const happen = () => {
+        world.tell(this.name, what);
+        effect().then(
+          (value) => answer(() => { resolve(value); }), // prettier-ignore
+          (error: unknown) => answer(() => { reject(asError(error)); }), // prettier-ignore
+        );
+      };
+      if (split === 1) happen();
+      else world.timeline.after(this.#latencyMs(), happen);
+    });
+  }
+
+  #callBadly<T>(
+    fault: Exclude<Fault, "fine" | "crash" | "freeze">,
+    what: Words,
+    effect: () => Promise<T>,
+    isRefusal?: (answer: T) => boolean,
+  ): Promise<T> {
+    const { world } = this;
+    world.count(`call: ${fault}`);
+    return new Promise<T>((resolve, reject) => {
+      const answer = (settle: () => void) => {
+        if (fault === "slow") world.timeline.after(this.#latencyMs(), () => { this.goOn(settle); }); // prettier-ignore
+      };
+      const happen = () => {
+        world.tell(this.name, () => `${textOf(what)} (${fault})`);
         effect().then(
           (value) => {
-            if (fate === "late") this.#countLate(what, value);
-            if (answered) answer(() => resolve(value));
+            if (fault === "late" && isRefusal?.(value) === true) world.count("late write refused");
+            answer(() => { resolve(value); }); // prettier-ignore
           },
           (error: unknown) => {
-            if (fate === "late") this.#countLate(what, undefined);
-            if (answered) answer(() => reject(error instanceof Error ? error : new Error(String(error))));
+            if (fault === "late" && isRefusal !== undefined) world.count("late write refused");
+            answer(() => { reject(asError(error)); }); // prettier-ignore
           },
         );
       };
-      const answered = fate === "fine" || fate === "slow";
-      if (fate !== "lost request") {
-        world.timeline.after(travelMs, () => {
-          happen(answered);
-        });
-      }
-      if (!answered) this.#failLater(what, fate, reject);
+      if (fault !== "lost request") world.timeline.after(this.#travelMs(fault), happen);
+      if (fault !== "slow") this.#failLater(what, reject);
     });
   }
 
@@ -143,7 +194,7 @@ export class SimulatedProcess implements Clock {
   freeze(milliseconds: number): void {
     if (this.#dead || this.#frozen) return;
     this.#frozen = true;
-    this.world.tell(this.name, `FREEZES for ${(milliseconds / 1000).toFixed(1)} s`);
+    this.world.tell(this.name, () => `FREEZES for ${(milliseconds / 1000).toFixed(1)} s`);
     this.world.timeline.after(milliseconds, () => {
       this.wake();
     });
@@ -160,61 +211,45 @@ export class SimulatedProcess implements Clock {
     for (const step of missed) this.world.timeline.after(0, () => { this.goOn(step); }); // prettier-ignore
   }
 
-  #failLater(what: string, fate: Fate, reject: (error: Error) => void): void {
+  #failLater(what: Words, reject: (error: Error) => void): void {
     const { world } = this;
-    world.count(`call: ${fate}`);
     world.timeline.after(world.pace.skewed(20, world.leaseMs), () => {
       this.goOn(() => {
-        reject(new Unreachable(`${what}: no answer`));
+        reject(new Unreachable(`${textOf(what)}: no answer`));
       });
     });
   }
 
-  /** A write that came too late to be one. */
-  #countLate(what: string, answer: unknown): void {
-    if (
-      /^(swap|put|append) /.test(what) &&
-      (answer === false || (answer === undefined && !what.startsWith("append")))
-    ) {
-      this.world.count("late write refused");
-    }
-  }
-
-  #mayDie(what: string): "before" | "after" | "no" {
-    const { rates, chance, leaseMs } = this.world;
-    const { kind } = this.#options;
-    if (kind === "client") return "no";
-    if (chance.is(kind === "worker" ? rates.crashWorker : rates.crashReplica)) {
-      if (chance.is(0.5)) {
-        this.crash(`before ${what}`);
-        return "before";
-      }
-      this.world.timeline.after(0, () => {
-        this.crash(`during ${what}`);
-      });
-      return "after";
-    }
-    if (chance.is(rates.freeze)) this.freeze(chance.skewed(leaseMs / 4, leaseMs * 6));
-    return "no";
-  }
-
-  #fate(): Fate {
+  /** What befalls a call: one draw for all. */
+  #fault(): Fault {
     const { rates, chance } = this.world;
-    if (this.#options.kind === "client") return "fine";
-    if (chance.is(rates.lostRequest)) return "lost request";
-    if (chance.is(rates.lostReply)) return "lost reply";
-    if (chance.is(rates.late)) return "late";
-    return chance.is(rates.slow) ? "slow" : "fine";
+    const { kind } = this.#options;
+    if (kind === "client" || this.world.calm) return "fine";
+    let draw = chance.fraction();
+    if ((draw -= kind === "worker" ? rates.crashWorker : rates.crashReplica) < 0) return "crash";
+    if ((draw -= rates.freeze) < 0) return "freeze";
+    if ((draw -= rates.lostRequest) < 0) return "lost request";
+    if ((draw -= rates.lostReply) < 0) return "lost reply";
+    if ((draw -= rates.late) < 0) return "late";
+    return draw - rates.slow < 0 ? "slow" : "fine";
   }
 
-  #travelMs(fate: Fate): number {
+  #travelMs(fault: Fault): number {
     const { chance, leaseMs } = this.world;
-    if (fate === "late") return chance.skewed(100, leaseMs * 6);
-    if (fate === "slow") return chance.skewed(100, leaseMs * 2);
+    if (fault === "late") return chance.skewed(100, leaseMs * 6);
+    if (fault === "slow") return chance.skewed(100, leaseMs * 2);
     return this.#latencyMs();
   }
 
   #latencyMs(): number {
     return this.world.pace.skewed(0.5, 20);
   }
+}
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}
+
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

@@ -42,7 +42,7 @@ export function startService(parts: ServiceParts): SimulatedService {
   const { world, name } = process;
   const tell = (fields: Readonly<Record<string, unknown>>, sentence: string) => {
     const error = fields["err"] instanceof Error ? `: ${fields["err"].name} ${fields["err"].message}` : "";
-    world.tell(name, `logs ${sentence}${error}`);
+    world.tell(name, () => `logs ${sentence}${error}`);
   };
   const replica = new Replica(
     {

@@ -34,39 +34,60 @@ export class SimulatedStore implements ObjectStore {
   }
 
   put(key: string, bytes: Buffer): Promise<boolean> {
-    return this.#process.call(`put ${short(key)}`, async () => {
-      const created = await this.#store.put(key, bytes);
-      this.#observer.put(key, bytes, created);
-      return created;
-    });
+    return this.#process.call(
+      () => `put ${short(key)}`,
+      async () => {
+        const created = await this.#store.put(key, bytes);
+        this.#observer.put(key, bytes, created);
+        return created;
+      },
+      (created) => !created,
+    );
   }
 
   get(key: string, range?: ByteRange): Promise<StoredObject | undefined> {
-    return this.#process.call(`get ${short(key)}`, () => this.#store.get(key, range));
+    return this.#process.call(
+      () => `get ${short(key)}`,
+      () => this.#store.get(key, range),
+    );
   }
 
   size(key: string): Promise<number | undefined> {
-    return this.#process.call(`size ${short(key)}`, () => this.#store.size(key));
+    return this.#process.call(
+      () => `size ${short(key)}`,
+      () => this.#store.size(key),
+    );
   }
 
   read(key: string): Promise<RecordValue | undefined> {
-    return this.#process.call(`read ${short(key)}`, () => this.#store.read(key));
+    return this.#process.call(
+      () => `read ${short(key)}`,
+      () => this.#store.read(key),
+    );
   }
 
   swap(key: string, bytes: Buffer, expected: string | undefined): Promise<string | undefined> {
-    return this.#process.call(`swap ${short(key)} ${bytes.toString("utf8").trim()}`, async () => {
-      const version = await this.#store.swap(key, bytes, expected);
-      this.#observer.swapped(key, bytes, version !== undefined);
-      return version;
-    });
+    return this.#process.call(
+      () => `swap ${short(key)} ${bytes.toString("utf8").trim()}`,
+      async () => {
+        const version = await this.#store.swap(key, bytes, expected);
+        this.#observer.swapped(key, bytes, version !== undefined);
+        return version;
+      },
+      (version) => version === undefined,
+    );
   }
 
   append(key: string, bytes: Buffer, offset: number): Promise<void> {
-    return this.#process.call(`append ${short(key)} ${excerpt(key, bytes)}`, async () => {
-      await this.#store.append(key, bytes, offset);
-      this.#count(key);
-      this.#observer.appended(key, bytes);
-    });
+    return this.#process.call(
+      () => `append ${short(key)} ${excerpt(key, bytes)}`,
+      async () => {
+        await this.#store.append(key, bytes, offset);
+        this.#count(key);
+        this.#observer.appended(key, bytes);
+      },
+      () => false,
+    );
   }
 
   /** Each log has one writer, so that its process sees all of its appends. */
@@ -84,18 +105,24 @@ export class SimulatedStore implements ObjectStore {
   }
 
   list(prefix: string, options?: { readonly after?: string; readonly limit?: number }): Promise<ListPage> {
-    return this.#process.call(`list ${short(prefix)}`, async () => {
-      const page = await this.#store.list(prefix, options);
-      this.#observer.listed(prefix, page.entries.map(({ key }) => key)); // prettier-ignore
-      return page;
-    });
+    return this.#process.call(
+      () => `list ${short(prefix)}`,
+      async () => {
+        const page = await this.#store.list(prefix, options);
+        this.#observer.listed(prefix, page.entries.map(({ key }) => key)); // prettier-ignore
+        return page;
+      },
+    );
   }
 
   delete(key: string): Promise<void> {
-    return this.#process.call(`delete ${short(key)}`, async () => {
-      await this.#store.delete(key);
-      this.#observer.deleted(key);
-    });
+    return this.#process.call(
+      () => `delete ${short(key)}`,
+      async () => {
+        await this.#store.delete(key);
+        this.#observer.deleted(key);
+      },
+    );
   }
 
   now(): Promise<number> {

@@ -32,7 +32,7 @@ export function startWorker(parts: WorkerParts): RunningWorker {
   let program: Worker | undefined;
   const exit = (code: number) => {
     if (process.isDead) return;
-    process.world.tell(process.name, `exits with ${String(code)}`);
+    process.world.tell(process.name, () => `exits with ${String(code)}`);
     process.end();
     onExit(code);
   };
@@ -47,7 +47,7 @@ export function startWorker(parts: WorkerParts): RunningWorker {
   live().then(exit, (error: unknown) => {
     process.world.tell(
       process.name,
-      `breaks: ${error instanceof Error ? `${error.name} ${error.message}` : String(error)}`,
+      () => `breaks: ${error instanceof Error ? `${error.name} ${error.message}` : String(error)}`,
     );
     exit(1);
   });
@@ -96,7 +96,7 @@ function workerOf(parts: WorkerParts, spec: JobSpec): Worker {
       return { handler: new SimulatedHandler(process, parts.deeds, parts.hook), ready: { hook: parts.hook } };
     },
     say: (text) => {
-      world.tell(process.name, `says: ${text}`);
+      world.tell(process.name, () => `says: ${text}`);
     },
   });
 }

@@ -1,20 +1,30 @@
-/** What happened, in the order in which it did: the newest part in words, the whole as a hash. */
+/** What happened, in the order in which it did: the newest part in words (when it is told at all), the rare things counted. */
 const KEPT = 4_000;
+
+/** Words, or how to find them: most stories are never told. */
+export type Words = string | (() => string);
+
+export function textOf(words: Words): string {
+  return typeof words === "string" ? words : words();
+}
 
 export class Story {
   readonly counters = new Map<string, number>();
   readonly violations: string[] = [];
+  /** Words cost more than all else, so that a run goes without them; one that broke something is played again with them. */
+  readonly isTold: boolean;
   /** When it was, who did it, what. */
   readonly #kept: (readonly [number, string, string])[] = [];
   #at = 0;
-  #hash = 0x811c9dc5;
 
-  tell(nowMs: number, who: string, what: string): void {
-    this.#kept[this.#at] = [nowMs, who, what];
+  constructor(isTold: boolean) {
+    this.isTold = isTold;
+  }
+
+  tell(nowMs: number, who: string, what: Words): void {
+    if (!this.isTold) return;
+    this.#kept[this.#at] = [nowMs, who, textOf(what)];
     this.#at = (this.#at + 1) % KEPT;
-    this.#mix(Math.round(nowMs * 1000));
-    for (let i = 0; i < who.length; i += 1) this.#mix(who.charCodeAt(i));
-    for (let i = 0; i < what.length; i += 1) this.#mix(what.charCodeAt(i));
   }
 
   /** A rare thing that must be seen to happen. */
@@ -28,18 +38,10 @@ export class Story {
     this.tell(nowMs, "!!", problem);
   }
 
-  get hash(): string {
-    return (this.#hash >>> 0).toString(16).padStart(8, "0");
-  }
-
   /** The newest lines, oldest first. */
   last(lines: number): string[] {
     const ordered = [...this.#kept.slice(this.#at), ...this.#kept.slice(0, this.#at)];
     return ordered.slice(-lines).map(([atMs, who, what]) => `${seconds(atMs)} ${who.padEnd(12)} ${what}`);
-  }
-
-  #mix(value: number): void {
-    this.#hash = Math.imul(this.#hash ^ (value & 0xffff), 0x01000193);
   }
 }
 

@@ -5,76 +5,107 @@ interface Planned {
   readonly happen: () => void;
 }
 
+/** After so many events the real loop has a turn: errors that nobody hears are told then, and memory is collected. */
+const EVENTS_PER_TURN = 64;
+
 export class Timeline {
   nowMs = 0;
   /** Events that have happened. */
   events = 0;
+  /** Of the times of all events: two runs that differ anywhere differ here. */
+  hash = 0x811c9dc5;
   #order = 0;
   /** A binary heap by time, then by the order of planning. */
   readonly #planned: Planned[] = [];
+  readonly #eventsPerTurn: number;
 
-  after(milliseconds: number, happen: () => void): void {
-    const planned = { atMs: this.nowMs + Math.max(0, milliseconds), order: (this.#order += 1), happen };
-    this.#planned.push(planned);
-    this.#rise(this.#planned.length - 1);
+  /** `exact`: an error that nobody hears is noticed in the event that it happens in, for a third of the speed. */
+  constructor(exact = true) {
+    this.#eventsPerTurn = exact ? 1 : EVENTS_PER_TURN;
   }
 
-  /** Lets the next thing happen, and all that follows from it without more time; false when nothing is planned. */
-  async step(): Promise<boolean> {
-    const next = this.#take();
-    if (next === undefined) return false;
+  after(milliseconds: number, happen: () => void): void {
+    const planned = { atMs: milliseconds > 0 ? this.nowMs + milliseconds : this.nowMs, order: this.#order++, happen };
+    this.#planned.push(planned);
+    this.#rise(planned, this.#planned.length - 1);
+  }
+
+  /** Lets one thing after the other happen, each with all that follows from it without more time, until `isOver` or nothing is left. */
+  run(isOver: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let events = 0;
+      const turn = () => {
+        try {
+          const next = isOver() ? undefined : this.#take();
+          if (next === undefined) {
+            resolve();
+            return;
+          }
+          this.#happen(next);
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error)));
+          return;
+        }
+        events += 1;
+        if (events % this.#eventsPerTurn === 0) setImmediate(turn);
+        else queueMicrotask(afterMicrotasks);
+      };
+      // A tick begins only after the last promise that can settle without an event has settled.
+      const afterMicrotasks = () => {
+        process.nextTick(turn);
+      };
+      turn();
+    });
+  }
+
+  #happen(next: Planned): void {
     this.nowMs = next.atMs;
     this.events += 1;
+    this.hash = Math.imul(this.hash ^ Math.round(next.atMs * 1000), 0x01000193);
     next.happen();
-    await settled();
-    return true;
   }
 
   #take(): Planned | undefined {
-    const first = this.#planned[0];
-    const last = this.#planned.pop();
+    const heap = this.#planned;
+    const first = heap[0];
+    const last = heap.pop();
     if (first === undefined || last === undefined || first === last) return first;
-    this.#planned[0] = last;
-    this.#sink();
+    this.#sink(last);
     return first;
   }
 
-  #rise(from: number): void {
+  /** Puts it where it belongs, from a place at the end upwards. */
+  #rise(planned: Planned, from: number): void {
     const heap = this.#planned;
     let at = from;
-    for (;;) {
+    while (at > 0) {
       const above = (at - 1) >> 1;
-      const one = heap[at];
       const other = heap[above];
-      if (at === 0 || one === undefined || other === undefined || !isBefore(one, other)) return;
+      if (other === undefined || !isBefore(planned, other)) break;
       heap[at] = other;
-      heap[above] = one;
       at = above;
     }
+    heap[at] = planned;
   }
 
-  #sink(): void {
+  /** Puts it where it belongs, from the top downwards. */
+  #sink(planned: Planned): void {
     const heap = this.#planned;
     let at = 0;
     for (;;) {
       const left = 2 * at + 1;
-      const [one, a, b] = [heap[at], heap[left], heap[left + 1]];
-      if (one === undefined || a === undefined) return;
-      const below = b !== undefined && isBefore(b, a) ? left + 1 : left;
-      const other = heap[below];
-      if (other === undefined || !isBefore(other, one)) return;
+      const a = heap[left];
+      const b = heap[left + 1];
+      if (a === undefined) break;
+      const [below, other] = b !== undefined && isBefore(b, a) ? [left + 1, b] : [left, a];
+      if (!isBefore(other, planned)) break;
       heap[at] = other;
-      heap[below] = one;
       at = below;
     }
+    heap[at] = planned;
   }
 }
 
 function isBefore(a: Planned, b: Planned): boolean {
   return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
-}
-
-/** All promises that can settle without an event have: a turn of the loop begins only after the last of them. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

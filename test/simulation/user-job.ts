@@ -55,7 +55,7 @@ export class UserJob {
         this.#world.broken(`I13: job ${this.name} was accepted, and its user is told of ${spec.job}`);
       this.#world.tell(
         "user",
-        `has job ${spec.job} of ${String(this.batches)} batches (${planned.submission.input.kind})`,
+        () => `has job ${spec.job} of ${String(this.batches)} batches (${planned.submission.input.kind})`,
       );
       if (planned.stopAtMs === undefined) return;
       await this.#user.sleep(planned.stopAtMs - planned.submitAtMs);

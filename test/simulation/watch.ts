@@ -12,7 +12,7 @@ import { Holdings } from "./holdings.ts";
 import { JobRuns } from "./job-runs.ts";
 import type { Deeds } from "./simulated-handler.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
-import type { QueueObserver } from "./simulated-queue.ts";
+import type { QueueObserver } from "./simulated-lanes.ts";
 import type { StoreObserver } from "./simulated-store.ts";
 import type { UserJob } from "./user-job.ts";
 import { NUMBER_LABEL } from "./workload.ts";
@@ -31,6 +31,7 @@ export class Watch implements StoreObserver, QueueObserver {
   readonly #folds = new Map<string, LedgerFold>();
   readonly #holdings: Holdings;
   readonly #cuts = new Set<string>();
+  readonly #active = new Set<string>();
   readonly #owners = new Map<string, string>();
   readonly #epochs = new Map<string, string>();
   /** When an epoch of a lane came to its end, or to its stop. */
@@ -42,8 +43,14 @@ export class Watch implements StoreObserver, QueueObserver {
     this.#holdings = new Holdings(world);
   }
 
+  /** How many jobs stand under `active/`. */
+  get activeJobs(): number {
+    return this.#active.size;
+  }
+
   put(key: string, bytes: Buffer, created: boolean): void {
     const { job, rest } = partsOf(key);
+    if (rest.startsWith("active/")) this.#active.add(rest);
     if (rest === "spec.json" && created) this.#accepted(job, JSON.parse(bytes.toString("utf8")) as JobSpec);
     if (rest === "cut.json" && !created) this.#world.count("cut race");
     if (!created && (rest.startsWith("splits/") || rest === "cut.json"))
@@ -84,6 +91,7 @@ export class Watch implements StoreObserver, QueueObserver {
   deleted(key: string): void {
     const { rest } = partsOf(key);
     if (!rest.startsWith("active/")) this.#world.broken(`I17: ${key} was removed`);
+    this.#active.delete(rest);
   }
 
   listed(prefix: string, keys: readonly string[]): void {

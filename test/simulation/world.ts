@@ -1,12 +1,20 @@
 import type { Chance } from "./chance.ts";
 import { NO_FAULTS, type FaultRates } from "./faults.ts";
-import { Story } from "./story.ts";
+import { Story, type Words } from "./story.ts";
 import { Timeline } from "./timeline.ts";
+
+/** How much is told of a run; what happens in it is the same. */
+export interface Telling {
+  readonly told: boolean;
+  readonly exact: boolean;
+}
+
+const EVERYTHING: Telling = { told: true, exact: true };
 
 /** What all parts of a simulated cluster share. */
 export class World {
-  readonly timeline = new Timeline();
-  readonly story = new Story();
+  readonly timeline: Timeline;
+  readonly story: Story;
   readonly chance: Chance;
   /** Draws of the scheduler: how long things take. */
   readonly pace: Chance;
@@ -14,7 +22,10 @@ export class World {
   #rates: FaultRates;
   #chosenRates: FaultRates;
 
-  constructor(chance: Chance, rates: FaultRates, leaseSeconds: number) {
+  /** `telling`: see Story and Timeline. */
+  constructor(chance: Chance, rates: FaultRates, leaseSeconds: number, telling: Telling = EVERYTHING) {
+    this.timeline = new Timeline(telling.exact);
+    this.story = new Story(telling.told);
     this.chance = chance;
     this.pace = chance.fork();
     this.#rates = rates;
@@ -48,7 +59,7 @@ export class World {
     this.#rates = NO_FAULTS;
   }
 
-  tell(who: string, what: string): void {
+  tell(who: string, what: Words): void {
     this.story.tell(this.nowMs, who, what);
   }
 
