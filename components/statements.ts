@@ -57,10 +57,10 @@ export function readApiObjects({ bucketArn, api }: ApiObjects): readonly Stateme
   );
 }
 
-/** Writes what workers write of jobs: ledgers, results, errors, and how the completion hook ended. */
+/** Writes what workers write of jobs: ledgers, results, errors, what came of batches taken apart, and how the completion hook ended. */
 export function writeJobObjects({ bucketArn, api }: ApiObjects): readonly Statement[] {
-  const { root, ledgers, completion } = jobKeys(api, "*");
-  const keys = [`${ledgers}*`, `${root}results/*`, `${root}errors/*`, completion];
+  const { root, ledgers, isolations, completion } = jobKeys(api, "*");
+  const keys = [`${ledgers}*`, `${root}results/*`, `${root}errors/*`, `${isolations}*`, completion];
   return allow(
     ["s3:PutObject"],
     keys.map((key) => extended(bucketArn, `/${key}`)),

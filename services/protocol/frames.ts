@@ -53,6 +53,8 @@ export interface HandlerInit {
 
 export interface RunMeta {
   readonly batch_id: string;
+  /** The batch that these items are a part of, where it is being taken apart. */
+  readonly parent_id?: string;
   readonly items: number;
   /** From 1. */
   readonly attempt: number;

@@ -78,6 +78,8 @@ export function jobKeys(api: string, job: string) {
     isolated: (batch: number, attempt: number, [from, to]: readonly [number, number]) =>
       `${root}isolation/${numbered(batch)}/${String(attempt)}-${String(from)}-${String(to)}`,
     cut: `${root}cut.json`,
+    /** Record: how many failed batches went to the job's dead-letter queue. */
+    deadLetters: `${root}dead-letters.json`,
     part: (name: string) => `${root}parts/${name}`,
     parts: `${root}parts/`,
     index: (split: number) => `${root}index/${numbered(split)}.json`,

@@ -72,7 +72,7 @@ export interface OutcomeLine {
   readonly errors?: RowsAt;
   /** Seconds that the handler took. */
   readonly seconds: number;
-  /** For none: what went wrong, in a word (see AttemptFailure). */
+  /** Where no item succeeded: what went wrong, in a word (see AttemptCause), of the first item at least. */
   readonly cause?: string;
   /** More items at a time ran out of memory; so many did not, and no item of them is to blame. */
   readonly fits?: number;

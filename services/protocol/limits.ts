@@ -68,6 +68,8 @@ export const LIMITS = {
    * 1 MiB, in which some characters take three times their bytes.
    */
   messageSpansBytesMax: 256 * 1024,
+  /** A failed batch longer than this goes to its dead-letter queue as a pointer: SQS takes 1 MiB, attributes included. */
+  deadLetterBytesMax: 1024 * 1024 - 1024,
   /** Unsettled pointers that the driver keeps in a lane. */
   lanePointersMax: 1_000_000,
   /** Project archives, as the predecessor's. */

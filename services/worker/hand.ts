@@ -4,11 +4,16 @@ import type { BatchMessage } from "../protocol/messages.ts";
 import type { ReadGroup } from "./read-group.ts";
 import { asRanges } from "../protocol/worker-facts.ts";
 
+/** Handler processes that may end before they begin a batch, all but the first with nothing else in their pipe. */
+export const UNBEGUN_MAX = 4;
+
 export interface HeldBatch {
   readonly message: BatchMessage;
   readonly receipt: string;
   /** Runs with nothing beside it, after a durable started line. */
   readonly alone: boolean;
+  /** It came before, to this worker or to another one. */
+  readonly redelivered: boolean;
   begun: boolean;
   /** How many handler processes ended with it in their pipe before they began it. */
   unbegun: number;
@@ -25,7 +30,8 @@ export class Hand {
   #changed = false;
 
   take(delivery: Delivery & { readonly message: BatchMessage }, alone: boolean): HeldBatch {
-    const held = { message: delivery.message, receipt: delivery.receipt, alone, begun: false, unbegun: 0 };
+    const { message, receipt, deliveries } = delivery;
+    const held = { message, receipt, alone, redelivered: deliveries > 1, begun: false, unbegun: 0 };
     this.#held.set(held.receipt, held);
     this.#batches.add(held.message.batch);
     this.#waiting.push(held);

@@ -1,8 +1,9 @@
 import { neverBegun, type AttemptResult } from "./attempt.ts";
 import type { WorkerDeps } from "./context.ts";
 import type { Doubts } from "./doubts.ts";
-import type { Hand, HeldBatch } from "./hand.ts";
+import { UNBEGUN_MAX, type Hand, type HeldBatch } from "./hand.ts";
 import { HandlerStartFailed, type Handler, type Ready } from "./handlers/handler.ts";
+import { Isolator } from "./isolator.ts";
 import type { PayloadReader } from "./payload-reader.ts";
 import { pipeDepth } from "./pipe-depth.ts";
 import type { AttemptEnd, Settler } from "./settler.ts";
@@ -28,17 +29,16 @@ const LONG_BATCH_MS = 5_000;
 const LOOK_MS = 100;
 /** Starts of a handler in a row that came to nothing. */
 const STARTS_MAX = 3;
-/** Handler processes that may end before they begin a batch, all but the first with nothing else in their pipe. */
-const UNBEGUN_MAX = 4;
 
 /** Keeps the handler processes busy: fills their pipes from the hand, settles what comes out, replaces those that die. */
 export class Runner {
   readonly #deps: WorkerDeps;
   readonly #parts: RunnerParts;
   readonly #slots: Slot[];
+  readonly #isolator: Isolator;
   readonly #running = new Set<Promise<void>>();
   #aloneRuns = false;
-  #stopped = false;
+  readonly #leaving = new AbortController();
   #dispatching = false;
   /** Something changed since the pipes were last filled. */
   #dispatchAgain = false;
@@ -51,6 +51,8 @@ export class Runner {
     this.#deps = deps;
     this.#parts = parts;
     this.#slots = Array.from({ length: deps.processes }, (_, index) => new Slot(index, deps.clock));
+    const mayGoOn = () => !this.#stopped && parts.mayStart();
+    this.#isolator = new Isolator(deps, { settler: parts.settler, mayGoOn, leaving: this.#leaving.signal });
   }
 
   /** Starts all handler processes; undefined when the signal aborts before they are up. Throws `HandlerStartFailed` when one cannot. */
@@ -86,7 +88,7 @@ export class Runner {
     for (;;) {
       await clock.sleep(LOOK_MS, signal);
       const timeoutMs = (spec.batch_timeout_seconds ?? Infinity) * 1000;
-      for (const slot of this.#slots) if (slot.headMs() > timeoutMs) slot.handler?.kill("timed_out");
+      for (const slot of this.#slots) if (slot.isOverdue(timeoutMs)) slot.handler?.kill("timed_out");
       if (this.runsLong) await this.#handBackWaiting();
     }
   }
@@ -100,7 +102,7 @@ export class Runner {
 
   /** Takes no more; waits for what the handlers have, so long at most. */
   async drain(milliseconds: number): Promise<void> {
-    this.#stopped = true;
+    this.#stop();
     const early = new AbortController();
     const grace = this.#deps.clock.sleep(milliseconds, early.signal).catch(() => undefined); // aborted: all have ended
     await Promise.race([Promise.allSettled(this.#running), grace]);
@@ -109,14 +111,23 @@ export class Runner {
 
   /** Ends what runs; it stays in the hand. */
   async abort(): Promise<void> {
-    this.#stopped = true;
+    this.#stop();
     for (const slot of this.#slots) if (slot.depth > 0) slot.handler?.kill("aborted");
     await Promise.allSettled(this.#running);
   }
 
   async close(): Promise<void> {
-    this.#stopped = true;
+    this.#stop();
     await Promise.all(this.#slots.flatMap(({ handler }) => handler?.close() ?? []));
+  }
+
+  get #stopped(): boolean {
+    return this.#leaving.signal.aborted;
+  }
+
+  #stop(): void {
+    this.#leaving.abort();
+    for (const slot of this.#slots) slot.close();
   }
 
   async #startSlot(slot: Slot): Promise<Ready> {
@@ -177,7 +188,8 @@ export class Runner {
       if (this.#stopped) return;
       if (hand.peek() !== held) continue; // what was put back meanwhile comes first
       hand.next();
-      if (held.alone && !(await this.#markStarted(held))) return;
+      this.#aloneRuns = held.alone;
+      if (held.alone && !this.#isolator.takes(held) && !(await this.#markStarted(held))) return;
       this.#launch(slot, held);
     }
     this.#readAhead();
@@ -195,7 +207,6 @@ export class Runner {
 
   /** False: it may begin no more. */
   async #markStarted(held: HeldBatch): Promise<boolean> {
-    this.#aloneRuns = true;
     const { batch, attempt } = held.message;
     this.#parts.settler.note({ t: "started", batch, attempt });
     await this.#parts.settler.flush();
@@ -215,7 +226,9 @@ export class Runner {
   /** Never rejects. */
   async #runOn(slot: Slot, held: HeldBatch): Promise<void> {
     try {
-      this.#onResult(held, await slot.run(held, () => this.#parts.reader.read(held)));
+      const read = () => this.#parts.reader.read(held);
+      const result = await (this.#isolator.takes(held) ? this.#isolator.run(slot, held, read) : slot.run(held, read));
+      this.#onResult(held, result);
     } catch (error) {
       this.#parts.onBroken(error);
     }
@@ -224,7 +237,7 @@ export class Runner {
   #onResult(held: HeldBatch, result: AttemptResult): void {
     const { hand } = this.#parts;
     if ("kind" in result) {
-      if (held.begun && !this.#stopped) held.unbegun += 1;
+      if (held.begun && !this.#stopped && result.kind === "not_begun") held.unbegun += 1;
       if (held.unbegun < UNBEGUN_MAX) hand.putBack(held);
       else this.#settle(held, neverBegun(held.message));
       return;

@@ -36,6 +36,8 @@ export function runMinOf(stoodDown: number): number {
 
 /** What an attempt's end says of the worker; `neither`: the handler had no part in it. */
 export function signOf({ result, cause, items, failed }: AttemptEnd["line"]): "success" | "failure" | "neither" {
-  if (result === "none") return cause?.startsWith("input_") === true ? "neither" : "failure";
+  // An attempt that was taken apart and left no item has a cause as well; items that are no JSON give none.
+  if (result === "none" || (failed === items && cause !== undefined))
+    return cause?.startsWith("input_") === true ? "neither" : "failure";
   return failed < items ? "success" : "neither";
 }

@@ -87,7 +87,8 @@ MUST_START_WITH_SELF = 'handler.py: Handler.handle_batch: its first argument mus
         ),
         (
             "class Handler:\n" + INIT + "    def handle_batch(self, payload, headers): pass\n",
-            'handler.py: Handler.handle_batch: its argument "headers" is unknown; it may take self, payload, batch_id',
+            'handler.py: Handler.handle_batch: its argument "headers" is unknown; '
+            "it may take self, payload, batch_id, parent_id",
         ),
         (
             "class Handler:\n" + INIT + "    def handle_batch(payload, self): pass\n",

@@ -9,6 +9,7 @@ const HELD: HeldBatch = {
   message: { kind: "batch", format: 1, job: "e00000000000000a", epoch: 1, batch: 0, attempt: 1, first_item: 0, pointer: { items: 0, spans: [] } }, // prettier-ignore
   receipt: "r",
   alone: false,
+  redelivered: false,
   begun: false,
   unbegun: 0,
 };

@@ -184,6 +184,7 @@ class ContainerSession implements ContainerHandler {
     if (meta !== undefined) {
       headers["x-millrace-batch-id"] = meta.batch_id;
       headers["x-millrace-attempt"] = meta.attempt;
+      if (meta.parent_id !== undefined) headers["x-millrace-parent-id"] = meta.parent_id;
     }
     const path = meta === undefined ? COMPLETION_PATH : "/";
     return new Promise((resolve, reject) => {

@@ -37,6 +37,7 @@ const SHAPES: readonly (readonly [RegExp, string])[] = [
   [/\{environment\}\/[^/]+-\d{8}/, "{environment}/{builder}-{number}"],
   [/\/lanes\/\d+/, "/lanes/{lane}"],
   [/\/(ledger|results|errors)\/[^/]+-\d{8}/, "/$1/{worker}-{number}"],
+  [/\/(isolation\/\d{8})\/\d+-\d+-\d+/, "/$1/{range}"],
   [/\/parts\/[^/]+/, "/parts/{part}"],
   [/\d{8}/g, "{number}"],
 ];

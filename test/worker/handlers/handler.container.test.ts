@@ -23,6 +23,16 @@ describe("a batch on its way to a container", () => {
     ]);
   });
 
+  it("says whose part it is, where a batch is taken apart", async () => {
+    const container = await aContainer();
+    const { handler } = await aReady(container.port);
+
+    await handler.run({ ...META, parent_id: "whole" }, ITEMS);
+    await handler.run(META, ITEMS);
+
+    expect(container.posts.map(({ headers }) => headers["x-millrace-parent-id"])).toEqual(["whole", undefined]);
+  });
+
   it("goes one at a time, over one connection", async () => {
     let inWork = 0;
     const container = await aContainer((response) => {

@@ -133,6 +133,17 @@ describe("startPythonHandler", () => {
     await handler.ended;
   });
 
+  it("tells which batch some items are a part of, where the signature asks", async () => {
+    const asks =
+      "class Handler:\n    def __init__(self, config): pass\n    def handle_batch(self, batch_id, parent_id): return [batch_id, parent_id]\n";
+    await started(asks);
+    const meta = { batch_id: "p", attempt: 1, items: 2, first: 0 };
+    const items = Buffer.from("[1,2]");
+
+    expect(rowsOf(await project.handler.run(meta, items))).toContain('{"index":1,"result":null}');
+    expect(rowsOf(await project.handler.run({ ...meta, parent_id: "b" }, items))).toContain('{"index":1,"result":"b"}');
+  });
+
   it("says so when the items are no JSON array of the right length, and calls nothing", async () => {
     const { run } = await started();
 
@@ -218,7 +229,7 @@ describe("startPythonHandler, when the handler can not start", () => {
     ],
     [
       "class Handler:\n  def __init__(self, config): pass\n  def handle_batch(self, items): pass",
-      'handler.py: Handler.handle_batch: its argument "items" is unknown; it may take self, payload, batch_id',
+      'handler.py: Handler.handle_batch: its argument "items" is unknown; it may take self, payload, batch_id, parent_id',
     ],
   ])("says why: %s", async (source, sentence) => {
     expect((await startError(source)).message).toBe(sentence);

@@ -26,7 +26,7 @@ HOOK = Method("on_job_complete", (), (), {})
 
 # The class names that people bring, and their batch method.
 CLASSES = {
-    "Handler": Method("handle_batch", (), ("payload", "batch_id"), {}),
+    "Handler": Method("handle_batch", (), ("payload", "batch_id", "parent_id"), {}),
     "PythonPredictor": Method("predict", (), ("payload", "batch_id", "headers", "query_params"), {}),
 }
 
