@@ -1,6 +1,7 @@
 import { DatasetError } from "../backends/dataset.ts";
 import type { RunMeta } from "../protocol/frames.ts";
 import { JsonShapeError } from "../protocol/json-scanner.ts";
+import { DamagedObject } from "../protocol/stored.ts";
 import { batchId } from "../protocol/ids.ts";
 import type { BatchMessage } from "../protocol/messages.ts";
 import { badItem, failedItems, outcome, wholeBatchFailed } from "./attempt-end.ts";
@@ -92,17 +93,16 @@ export function neverBegun(message: BatchMessage): AttemptEnd {
   return wholeBatchFailed(message, NEVER_BEGUN.cause, NEVER_BEGUN.error);
 }
 
-const INPUT_CAUSE = /^input_/;
-
 /** Undefined for what is no fault of the user's data. */
 function inputCause(error: unknown): string | undefined {
   if (error instanceof JsonShapeError) return "input_changed"; // the splitter could cut these bytes
+  if (error instanceof DamagedObject) return "input_damaged"; // the items that were staged in the store
   return error instanceof DatasetError ? `input_${error.fault}` : undefined;
 }
 
 /** Whether an attempt failed as a whole for what its items did, so that taking it apart may tell the bad ones. */
 export function blamesItems({ line }: AttemptEnd): boolean {
-  return line.result === "none" && line.cause !== "aborted" && !INPUT_CAUSE.test(line.cause ?? "");
+  return line.result === "none" && line.cause !== "aborted" && line.cause?.startsWith("input_") !== true;
 }
 
 const UNREADABLE: Failed = {
