@@ -7,7 +7,14 @@ const TOLD_MAX = 5;
 
 /** What people should know of a job beside its state, in sentences; the same ones for whoever drives it. */
 export function warningsOf(job: Pick<RunningJob, "ledgers" | "notices">): readonly string[] {
-  return [...stoodDownWords([...job.ledgers.workers.values()]), ...job.notices];
+  const { workers, fits } = job.ledgers;
+  return [...stoodDownWords([...workers.values()]), ...memoryWords(fits), ...job.notices];
+}
+
+/** No item is to blame: each ran well, where fewer ran at a time. */
+function memoryWords(fits: number | undefined): string[] {
+  if (fits === undefined) return [];
+  return [`batches ran out of memory, and ${String(fits)} items at a time did not: submit with a batch_size of ${String(fits)} at most, or give the workers more memory`]; // prettier-ignore
 }
 
 function stoodDownWords(workers: readonly WorkerFacts[]): string[] {
