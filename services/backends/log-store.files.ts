@@ -8,6 +8,8 @@ import { isSegment } from "./object-key.ts";
 const SUFFIX = ".ndjson";
 const CHUNK_BYTES = 16 * 1024;
 const NEWLINE = 0x0a;
+/** A service says something of thousands of jobs in its life; what is forgotten is looked at once more. */
+const BEGUN_MAX = 256;
 
 /** Lines that came while a write of the same file ran; they are the next write. */
 interface Pending {
@@ -23,7 +25,7 @@ export class FileLogStore implements LogStore {
   readonly #root: string;
   readonly #running = new Map<string, Promise<void>>();
   readonly #pending = new Map<string, Pending>();
-  /** Files that this process has written to: their last line is whole. */
+  /** Files that this process has written to lately: their last line is whole. In the order of use. */
   readonly #begun = new Set<string>();
 
   constructor(options: { readonly root: string }) {
@@ -96,7 +98,12 @@ export class FileLogStore implements LogStore {
       await mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
       await appendFile(path, text);
     }
+    this.#begun.delete(path); // to the end of the order
     this.#begun.add(path);
+    for (const oldest of this.#begun) {
+      if (this.#begun.size <= BEGUN_MAX) break;
+      this.#begun.delete(oldest);
+    }
   }
 }
 

@@ -27,6 +27,7 @@ interface Member {
   readonly name: GenerationName;
   facts: PoolWorker;
   worker: Worker | undefined;
+  isStopped: boolean;
   readonly ended: Promise<void>;
 }
 
@@ -62,7 +63,10 @@ export class InProcessPool implements WorkerPool {
 
   async stop(job: string, epoch: number): Promise<void> {
     const own = this.#members.filter(({ name }) => name.job === job && name.epoch <= epoch);
-    for (const { worker } of own) worker?.leave({ kind: "drain" });
+    for (const member of own) {
+      member.isStopped = true;
+      member.worker?.leave({ kind: "drain" });
+    }
     await Promise.all(own.map(({ ended }) => ended));
     this.#members = this.#members.filter((member) => !own.includes(member));
   }
@@ -79,15 +83,14 @@ export class InProcessPool implements WorkerPool {
     const worker = workerName(name.epoch, name.generation, index, this.#options.random.hex(4));
     const ended = Promise.withResolvers<undefined>();
     const facts: PoolWorker = { generation: name.generation, index, worker, phase: "running" };
-    const member: Member = { name, facts, worker: undefined, ended: ended.promise };
+    const member: Member = { name, facts, worker: undefined, isStopped: false, ended: ended.promise };
     this.#members.push(member);
     void this.#live(member, index, worker).then((exitCode) => {
       member.facts = { ...facts, phase: "ended", exitCode };
       ended.resolve(undefined);
       this.#options.onEnded(name.job);
-      if (exitCode !== WORKER_EXIT.done && starts < STARTS_MAX && this.#members.includes(member)) {
+      if (exitCode !== WORKER_EXIT.done && starts < STARTS_MAX && !member.isStopped)
         this.#launch(name, index, starts + 1);
-      }
     });
   }
 
@@ -105,6 +108,7 @@ export class InProcessPool implements WorkerPool {
         startHandler: () => Promise.resolve({ handler: new EchoHandler(), ready: { hook: true } }),
         say: () => undefined,
       });
+      if (member.isStopped) member.worker.leave({ kind: "drain" });
       const exitCode = await member.worker.run();
       await store.close();
       return exitCode;

@@ -29,6 +29,9 @@ export interface ReplicaOptions {
   readonly onFatal: (error: unknown) => void;
 }
 
+/** Troubles that are remembered; one that was forgotten is logged again. */
+const TROUBLES_MAX = 1_000;
+
 /** One service process' part in driving jobs: grants lanes, takes over those of dead replicas, runs a driver for each. */
 export class Replica {
   readonly #deps: DriverDeps;
@@ -155,6 +158,11 @@ export class Replica {
         this.#deps.log.warn({ at: what, err: error }, "a look failed; it is tried again at each later one");
       }
       this.#troubles.set(what, error.message);
+      // a job that is gone is looked at no more: what was wrong with it would stay
+      for (const oldest of this.#troubles.keys()) {
+        if (this.#troubles.size <= TROUBLES_MAX) break;
+        this.#troubles.delete(oldest);
+      }
       return undefined;
     }
   }
@@ -232,7 +240,7 @@ export class Replica {
       await this.#own(next, held ?? { lane, record, version: undefined }, granted, signal);
     }
     const told = waiting.filter(({ spec }) => left.includes(spec));
-    await this.#apart(`waiting jobs of ${api}`, () => this.#waitingTold.tell(told, faults));
+    await this.#apart(`waiting jobs of ${api}`, () => this.#waitingTold.tell(api, told, faults));
   }
 
   async #answers(lane: string): Promise<true> {

@@ -21,23 +21,27 @@ export type LaneFaults = ReadonlyMap<number, string>;
 /** Tells waiting jobs in their state that no lane can be used, and why; every replica shows it. */
 export class WaitingTold {
   readonly #store: ObjectStore;
-  /** What this replica told last, so that two that see different faults do not overwrite each other for ever. */
-  readonly #told = new Map<string, string>();
+  /** What this replica told last, by API and job, so that two that see different faults do not overwrite each other for ever. */
+  readonly #told = new Map<string, ReadonlyMap<string, string>>();
 
   constructor(store: ObjectStore) {
     this.#store = store;
   }
 
-  /** Writes only what changes. A job that was granted meanwhile keeps the message of its driver. */
-  async tell(waiting: readonly WaitingJob[], faults: LaneFaults): Promise<void> {
+  /** `waiting`: all of an API's. Writes only what changes. A job that was granted meanwhile keeps the message of its driver. */
+  async tell(api: string, waiting: readonly WaitingJob[], faults: LaneFaults): Promise<void> {
     const wanted = faultMessage(faults);
+    const before = this.#told.get(api);
+    const told = new Map<string, string>(); // who waits no more is forgotten
+    this.#told.set(api, told);
     for (const { spec, stored } of waiting) {
-      const { job, api } = spec;
-      if (stored.state.state !== "pending" || stored.state.message === wanted || this.#told.get(job) === wanted)
-        continue;
+      const { job } = spec;
+      const last = before?.get(job);
+      if (last !== undefined) told.set(job, last);
+      if (stored.state.state !== "pending" || stored.state.message === wanted || last === wanted) continue;
       if ((await swapState(this.#store, api, job, stored, { message: wanted })) === undefined) continue;
-      if (wanted === "") this.#told.delete(job);
-      else this.#told.set(job, wanted);
+      if (wanted === "") told.delete(job);
+      else told.set(job, wanted);
     }
   }
 }

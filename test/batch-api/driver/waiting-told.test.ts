@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { Unwell } from "../../../services/backends/unwell.ts";
 import { Replica } from "../../../services/batch-api/driver/replica.ts";
-import { readState } from "../../../services/batch-api/jobs/state-record.ts";
+import { WaitingTold } from "../../../services/batch-api/driver/waiting.ts";
+import { readState, swapState } from "../../../services/batch-api/jobs/state-record.ts";
 import { encodeStored } from "../../../services/batch-api/jobs/stored.ts";
 import { viewJob } from "../../../services/batch-api/jobs/view.ts";
 import { apiKeys, jobKeys } from "../../../services/protocol/keys.ts";
@@ -86,6 +87,22 @@ describe("a job that waits because no lane can be used", () => {
     });
     bench.end();
     await Promise.all(replicas.map((replica) => replica.drained()));
+  });
+
+  it("says so again when it had a lane meanwhile: who waits no more is forgotten", async () => {
+    const { memory } = new WaitingBench().world;
+    const told = new WaitingTold(memory);
+    const faults = new Map([[0, GONE]]);
+    const tell = async () => {
+      await told.tell("a", [{ spec: SPEC, stored: await readState(memory, "a", SPEC.job) }], faults);
+    };
+    await tell();
+    await told.tell("a", [], faults);
+    await swapState(memory, "a", SPEC.job, await readState(memory, "a", SPEC.job), { state: "pending", message: "" });
+
+    await tell();
+
+    expect((await readState(memory, "a", SPEC.job)).state.message).toContain(GONE);
   });
 
   it("says that another job holds the lane once that is the reason", async () => {
