@@ -34,8 +34,8 @@ export class MemoryStore implements ObjectStore {
   }
 
   async get(key: string, range?: ByteRange): Promise<StoredObject | undefined> {
-    checkKey(key);
     const entry = this.#entries.get(key);
+    if (entry === undefined) checkKey(key); // one that is there was good
     if (entry === undefined || entry.kind === "record") return undefined;
     const whole = contentOf(entry);
     const wanted = range === undefined ? whole : whole.subarray(range.start, Math.max(range.start, range.end));
@@ -43,14 +43,14 @@ export class MemoryStore implements ObjectStore {
   }
 
   async size(key: string): Promise<number | undefined> {
-    checkKey(key);
     const entry = this.#entries.get(key);
+    if (entry === undefined) checkKey(key);
     return entry === undefined || entry.kind === "record" ? undefined : contentOf(entry).length;
   }
 
   async read(key: string): Promise<RecordValue | undefined> {
-    checkKey(key);
     const entry = this.#entries.get(key);
+    if (entry === undefined) checkKey(key);
     if (entry?.kind !== "record") return undefined;
     return { bytes: Buffer.from(entry.bytes), version: entry.version };
   }
@@ -67,8 +67,8 @@ export class MemoryStore implements ObjectStore {
   }
 
   async append(key: string, bytes: Buffer, offset: number): Promise<void> {
-    checkKey(key);
     let entry = this.#entries.get(key);
+    if (entry === undefined) checkKey(key);
     const sizeBytes = entry === undefined ? 0 : contentOf(entry).length;
     if ((entry !== undefined && entry.kind !== "log") || sizeBytes !== offset) {
       throw new AppendConflict(

@@ -1,5 +1,6 @@
 import type { BatchQueue } from "../backends/batch-queue.ts";
 import type { Clock, Random } from "../backends/clock.ts";
+import type { MemoryGauge } from "../backends/memory-gauge.ts";
 import type { Dataset } from "../backends/dataset.ts";
 import type { ObjectStore } from "../backends/object-store.ts";
 import type { JobSpec } from "../protocol/jobs.ts";
@@ -31,6 +32,8 @@ export interface WorkerPace {
   readonly flushSecondsPerWorker: number;
   /** How long a drained worker goes on with what the handler has begun, seconds. */
   readonly drainSeconds: number;
+  /** How often running batches are looked at for their timeout, seconds; default 0.1. */
+  readonly lookSeconds?: number;
 }
 
 /** Starts the handler process of an index; `start` has been answered when it resolves. Throws `HandlerStartFailed`. */
@@ -47,6 +50,8 @@ export interface WorkerDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly pace: WorkerPace;
+  /** Undefined: what its handlers use is nobody's limit but the machine's. */
+  readonly memory?: MemoryGauge | undefined;
   readonly startHandler: StartHandler;
   /** Lines of the worker itself for the job's log. */
   readonly say: (text: string, batch?: number) => void;

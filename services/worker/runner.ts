@@ -5,6 +5,7 @@ import { UNBEGUN_MAX, type Hand, type HeldBatch } from "./hand.ts";
 import { HandlerStartFailed, type Handler, type Ready } from "./handlers/handler.ts";
 import { Isolator } from "./isolator.ts";
 import type { PayloadReader } from "./payload-reader.ts";
+import { watchMemory } from "./memory-watch.ts";
 import { pipeDepth } from "./pipe-depth.ts";
 import type { AttemptEnd, Settler } from "./settler.ts";
 import { Slot } from "./slot.ts";
@@ -25,8 +26,8 @@ export interface RunnerParts {
 
 /** Nothing waits behind a batch that has run so long: it is handed back. */
 const LONG_BATCH_MS = 5_000;
-/** How often running batches are looked at for their timeout. */
-const LOOK_MS = 100;
+/** How often running batches are looked at for their timeout, unless the pace says otherwise. */
+const LOOK_SECONDS = 0.1;
 /** Starts of a handler in a row that came to nothing. */
 const STARTS_MAX = 3;
 
@@ -82,11 +83,16 @@ export class Runner {
     for (const { handler } of this.#slots) handler?.tellTotalBatches(batches);
   }
 
-  /** Ends batches whose time is up, hands back what waits behind long ones. Until the signal aborts. */
+  /** Ends batches whose time is up and handlers that fill the memory, hands back what waits behind long ones. Until the signal aborts. */
   async watch(signal: AbortSignal): Promise<void> {
-    const { clock, spec } = this.#deps;
+    const handlers = () => this.#slots.flatMap(({ handler }) => handler ?? []);
+    await Promise.all([watchMemory(this.#deps, handlers, signal), this.#watchTimes(signal)]);
+  }
+
+  async #watchTimes(signal: AbortSignal): Promise<void> {
+    const { clock, spec, pace } = this.#deps;
     for (;;) {
-      await clock.sleep(LOOK_MS, signal);
+      await clock.sleep((pace.lookSeconds ?? LOOK_SECONDS) * 1000, signal);
       const timeoutMs = (spec.batch_timeout_seconds ?? Infinity) * 1000;
       for (const slot of this.#slots) if (slot.isOverdue(timeoutMs)) slot.handler?.kill("timed_out");
       if (this.runsLong) await this.#handBackWaiting();

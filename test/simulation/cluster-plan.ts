@@ -3,6 +3,7 @@ import type { ObjectStore } from "../../services/backends/object-store.ts";
 import { MemoryDataset } from "../support/memory-dataset.ts";
 import { Chance } from "./chance.ts";
 import { drawRates, type FaultRates } from "./faults.ts";
+import { OFTEN, RARELY, type ServicePace } from "./simulated-service.ts";
 import type { ProcessOptions, SimulatedProcess } from "./simulated-process.ts";
 import { drawWorkload, type PlannedJob } from "./workload.ts";
 import type { World } from "./world.ts";
@@ -22,6 +23,8 @@ export interface ClusterPlan {
   readonly bareMessages: boolean;
   readonly dataset: MemoryDataset;
   readonly jobs: readonly PlannedJob[];
+  /** How often services look; default: often. */
+  readonly pace?: ServicePace;
   readonly between?: Between;
 }
 
@@ -43,11 +46,13 @@ export function drawPlan(seed: number): ClusterPlan {
   const dataset = new MemoryDataset();
   // One after the other: a draw in another place is another run.
   const worlds = chance.fork();
-  const faultsEndMs = faultFree ? 0 : chance.skewed(4_000, 60_000);
+  const faultsEndMs = faultFree ? 0 : chance.skewed(3_000, 40_000);
   const lanes = crowded ? 1 : chance.pick(rates.laneGone > 0 ? [1, 2, 3] : [1, 1, 2]);
   const handlerProcesses = chance.pick([1, 1, 2]);
   const appendsMax = chance.pick([undefined, 2, 8]);
   const jobs = drawWorkload(chance, dataset, !faultFree, crowded ? 3 : chance.integer(1, 3));
   const bareMessages = chance.is(0.2);
-  return { chance: worlds, rates, faultFree, faultsEndMs, lanes, handlerProcesses, appendsMax, bareMessages, dataset, jobs }; // prettier-ignore
+  // Each look costs as much as all that happens between two: most services look about as rarely as those in a cloud.
+  const pace = chance.pick([OFTEN, RARELY, RARELY, RARELY]);
+  return { chance: worlds, rates, faultFree, faultsEndMs, lanes, handlerProcesses, appendsMax, bareMessages, dataset, jobs, pace }; // prettier-ignore
 }

@@ -10,7 +10,7 @@ import { SimulatedPlatform, SimulatedPool, type Launch } from "./simulated-pool.
 import { SimulatedProcess, type ProcessOptions } from "./simulated-process.ts";
 import { SimulatedLanes } from "./simulated-lanes.ts";
 import { SimulatedQueue } from "./simulated-queue.ts";
-import { NO_LOGS, startService, type SimulatedService } from "./simulated-service.ts";
+import { NO_LOGS, OFTEN, startService, type SimulatedService } from "./simulated-service.ts";
 import { SimulatedStore } from "./simulated-store.ts";
 import { startWorker } from "./simulated-worker.ts";
 import { UserJob } from "./user-job.ts";
@@ -112,6 +112,7 @@ export class Cluster {
       dataset: new SimulatedDataset(process, this.#plan.dataset),
       lanes: this.#plan.lanes,
       alone: false,
+      pace: this.#plan.pace ?? OFTEN,
     });
   }
 

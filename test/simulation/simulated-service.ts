@@ -18,7 +18,21 @@ export interface ServiceParts {
   readonly dataset: Dataset;
   readonly lanes: number;
   readonly alone: boolean;
+  readonly pace: ServicePace;
 }
+
+/** How often a service looks at its jobs, see `DriverDeps` and `ReplicaOptions`. */
+export interface ServicePace {
+  readonly tickMs: number;
+  readonly tickMinMs: number;
+  readonly busyMs: number;
+  readonly idleMs: number;
+}
+
+/** Twenty looks a lease: a laptop has fifty. */
+export const OFTEN: ServicePace = { tickMs: 250, tickMinMs: 8, busyMs: 400, idleMs: 1_000 };
+/** Four. */
+export const RARELY: ServicePace = { tickMs: 1_250, tickMinMs: 8, busyMs: 1_500, idleMs: 4_000 };
 
 /** One replica of the service: the real driver and the real job service in a simulated process. */
 export interface SimulatedService {
@@ -38,7 +52,7 @@ export const NO_LOGS: LogStore = {
 const SIZES = { chunkBytes: 4_096, stepBytes: 256 };
 
 export function startService(parts: ServiceParts): SimulatedService {
-  const { process, store, queue, pool, dataset, lanes, alone } = parts;
+  const { process, store, queue, pool, dataset, lanes, alone, pace } = parts;
   const { world, name } = process;
   const tell = (fields: Readonly<Record<string, unknown>>, sentence: string) => {
     const error = fields["err"] instanceof Error ? `: ${fields["err"].name} ${fields["err"].message}` : "";
@@ -53,15 +67,15 @@ export function startService(parts: ServiceParts): SimulatedService {
       splitterFor: (spec) => splitSource(spec, store, dataset, SIZES),
       say: () => undefined,
       log: { info: tell, warn: tell },
-      tickMs: 250,
-      tickMinMs: 8,
+      tickMs: pace.tickMs,
+      tickMinMs: pace.tickMinMs,
     },
     {
       id: name,
       apis: () => Promise.resolve([API]),
       lanes,
-      busyMs: 400,
-      idleMs: 1_000,
+      busyMs: pace.busyMs,
+      idleMs: pace.idleMs,
       alone,
       onFatal: (error) => {
         world.count("replica ends itself");

@@ -87,6 +87,7 @@ function workerOf(parts: WorkerParts, spec: JobSpec): Worker {
       flushSeconds: 0.01,
       flushSecondsPerWorker: 0,
       drainSeconds: 3,
+      lookSeconds: 1,
     },
     startHandler: async () => {
       const late = world.chance.is(10 * world.rates.slow);

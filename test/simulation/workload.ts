@@ -30,7 +30,7 @@ function drawJob(chance: Chance, dataset: MemoryDataset, dreadful: boolean, numb
   const batchSize = chance.integer(1, 4);
   // Batches that take longer than a lease must not look lost.
   const slow = chance.is(0.15);
-  const batches = slow ? chance.integer(2, 6) : chance.is(0.1) ? chance.integer(60, 90) : chance.integer(1, 16);
+  const batches = slow ? chance.integer(2, 6) : chance.is(0.02) ? chance.integer(60, 90) : chance.integer(1, 12);
   const count = Math.max(1, batches * batchSize - chance.integer(0, batchSize - 1));
   const files = chance.is(0.4);
   const badItems = files && dreadful ? chance.pick([0, 0, 0.05]) : 0;
