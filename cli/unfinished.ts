@@ -3,8 +3,9 @@ import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { filePath } from "../services/protocol/dataset-uris.ts";
 import { openFileStore } from "../services/backends/object-store.files.ts";
+import type { ObjectStore } from "../services/backends/object-store.ts";
 import { apiKeys, jobKeys } from "../services/protocol/keys.ts";
-import type { JobSpec } from "../services/protocol/jobs.ts";
+import { rootOf, type JobSpec } from "../services/protocol/jobs.ts";
 import type { Cli } from "./cli.ts";
 import { storedApis } from "./stored.ts";
 
@@ -15,8 +16,10 @@ export async function unfinishedFolders(cli: Cli, root: string): Promise<readonl
     for (const { current } of await storedApis(cli, root, store).list()) {
       const { active } = apiKeys(current.api);
       for (const { key } of (await store.list(active)).entries) {
-        const spec = await store.get(jobKeys(current.api, key.slice(active.length)).spec);
-        if (spec !== undefined) folders.push(...(await foldersOf(JSON.parse(spec.bytes.toString()) as JobSpec)));
+        const spec = await specOf(store, current.api, key.slice(active.length));
+        // A retry reads what the job read that its family began with.
+        const read = spec === undefined ? undefined : await specOf(store, current.api, rootOf(spec));
+        if (read !== undefined) folders.push(...(await foldersOf(read)));
       }
     }
     return folders;
@@ -25,8 +28,13 @@ export async function unfinishedFolders(cli: Cli, root: string): Promise<readonl
   }
 }
 
+async function specOf(store: ObjectStore, api: string, job: string): Promise<JobSpec | undefined> {
+  const found = await store.get(jobKeys(api, job).spec);
+  return found && (JSON.parse(found.bytes.toString()) as JobSpec);
+}
+
 async function foldersOf({ input }: JobSpec): Promise<readonly string[]> {
-  if (input.kind === "item_list") return [];
+  if (input.kind === "item_list" || input.kind === "retry") return [];
   const paths = input.paths.map(filePath).filter((path) => path !== undefined);
   return Promise.all(paths.map(async (path) => ((await isFolder(path)) ? path : dirname(path))));
 }

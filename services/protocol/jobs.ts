@@ -163,6 +163,18 @@ export interface Cut {
   readonly verdicts: Readonly<Record<string, number>>;
 }
 
+/** `dead-letters.json`: how far the failed batches are on their way to the job's dead-letter queue. */
+export interface DeadLettersRecord {
+  /** Batches below this one have had their turn. */
+  readonly through: number;
+  readonly sent: number;
+  readonly unsent: number;
+  /** Why the first one was not sent; empty: none was left out. */
+  readonly cause: string;
+  readonly ended: boolean;
+  readonly writes: number;
+}
+
 /** `versions/<version>.json`. */
 export interface ApiVersion {
   readonly format: typeof JOB_FORMAT;

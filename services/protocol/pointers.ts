@@ -34,6 +34,12 @@ export interface BatchPointer {
   readonly spans: readonly Span[];
 }
 
+/**
+ * Etag of bytes of which it is known that they are no longer what was listed, and not where the items lie in them. No object
+ * has it, so that a worker that reads them is told that they have changed.
+ */
+export const CHANGED_ETAG = '"changed"';
+
 export const SPLIT_FORMAT = 1;
 
 /**
@@ -48,6 +54,11 @@ export interface SplitFile {
   readonly first_item: number;
   readonly sources: readonly Source[];
   readonly batches: readonly (readonly number[])[];
+  /**
+   * Of a retry: which items of the family's root these are, in the order of this job's items, as runs of items that follow
+   * each other there: `[first, items, first, items, …]`. Absent: the job is no retry.
+   */
+  readonly origins?: readonly number[];
   /** Where the splitter goes on after this file; opaque to everybody else, JSON. */
   readonly cursor: unknown;
 }

@@ -26,6 +26,7 @@ export function aJobOnWire(changes: Partial<Job> = {}): Job {
     labels: {},
     attempts: 3,
     isolate: true,
+    dead_letter_queue: null,
     batch_timeout: null,
     input: { kind: "item_list", batch_size: 100, items: 10_000, bytes: 20_000 },
     warnings: [],

@@ -54,6 +54,7 @@ export function jobToWire(view: JobView) {
     labels: spec.labels,
     attempts: spec.attempts,
     isolate: spec.isolate,
+    dead_letter_queue: spec.dead_letter_queue,
     batch_timeout: spec.batch_timeout_seconds,
     input: inputToWire(spec.input),
     warnings: [...spec.warnings, ...(view.warnings ?? [])],

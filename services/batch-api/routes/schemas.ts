@@ -68,6 +68,16 @@ const listerFields = {
   batch_size: batchSize,
 };
 
+const deadLetterQueue = (description: string) => {
+  const maxReceiveCount = Type.Integer({
+    minimum: 1,
+    maximum: LIMITS.attemptsMax,
+    description: "The same as attempts",
+  });
+  const queue = Type.Object({ arn: Type.String(), max_receive_count: Type.Optional(maxReceiveCount) }, strict);
+  return Type.Optional(Type.Union([queue, Type.Null()], { description }));
+};
+
 const SubmissionSchema = Type.Object(
   {
     workers: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.workersMax })),
@@ -85,9 +95,8 @@ const SubmissionSchema = Type.Object(
     ),
     priority: Type.Optional(Type.Integer({ minimum: LIMITS.priorityMin, maximum: LIMITS.priorityMax })),
     labels: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: LIMITS.labelCharactersMax }))),
-    sqs_dead_letter_queue: Type.Optional(
-      nullable(Type.Object({ arn: Type.String(), max_receive_count: Type.Integer({ minimum: 1 }) }, strict)),
-    ),
+    dead_letter_queue: deadLetterQueue("Whole batches that failed go there at the job's end, and none is taken apart"),
+    sqs_dead_letter_queue: deadLetterQueue("The same as dead_letter_queue"),
   },
   { ...strict, $id: "Submission", description: "Exactly one of item_list, file_path_lister, delimited_files" },
 );
@@ -137,6 +146,7 @@ export const JobSchema = Type.Object(
     labels: Type.Record(Type.String(), Type.String()),
     attempts: Type.Integer(),
     isolate: Type.Boolean(),
+    dead_letter_queue: nullable(Type.Object({ arn: Type.String(), max_receive_count: Type.Integer() })),
     batch_timeout: nullable(Type.Number()),
     input: Type.Object({
       kind: Type.String(),

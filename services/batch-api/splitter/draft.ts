@@ -1,7 +1,8 @@
 /** The split file in the making. */
 import { DatasetError } from "../../backends/dataset.ts";
 import { LIMITS } from "../../protocol/limits.ts";
-import { SPLIT_FORMAT } from "../../protocol/pointers.ts";
+import { addOrigin, type OriginRun } from "../../protocol/origins.ts";
+import { CHANGED_ETAG, SPLIT_FORMAT } from "../../protocol/pointers.ts";
 import type { Source, SplitFile } from "../../protocol/pointers.ts";
 
 export class Draft {
@@ -9,6 +10,9 @@ export class Draft {
   readonly #firstBatch: number;
   readonly #firstItem: number;
   readonly #sources: Source[] = [];
+  readonly #sourceIndex = new Map<string, number>();
+  #source = -1;
+  readonly #origins: number[] = [];
   readonly #batches: number[][] = [];
   #latest: Source | undefined;
   #batch: number[] = [];
@@ -45,13 +49,13 @@ export class Draft {
     return this.#firstItem + this.#items;
   }
 
-  /** Appends whole items of one object to the batch in work. `source` is the same reference for all spans of an object. */
+  /** Appends whole items of one object to the batch in work. */
   add(source: Source, start: number, end: number, items: number): void {
     if (source !== this.#latest) {
-      this.#sources.push(source);
+      this.#source = this.#indexOf(source);
       this.#latest = source;
     }
-    this.#batchBytes += end - start;
+    if (source.etag !== CHANGED_ETAG) this.#batchBytes += end - start;
     if (this.#batchBytes > LIMITS.frameBytesMax) {
       throw new DatasetError(
         "unsupported",
@@ -60,9 +64,14 @@ export class Draft {
           `has more than ${String(LIMITS.frameBytesMax)} bytes; lower batch_size`,
       );
     }
-    this.#batch.push(this.#sources.length - 1, start, end, items);
+    this.#batch.push(this.#source, start, end, items);
     this.batchItems += items;
     this.#items += items;
+  }
+
+  /** Says where items that were just added come from, in the root of a retry's family. */
+  originate(run: OriginRun): void {
+    addOrigin(this.#origins, run);
   }
 
   /** The batch is full, or the input ends; an empty one is none. */
@@ -82,7 +91,17 @@ export class Draft {
       first_item: this.#firstItem,
       sources: this.#sources,
       batches: this.#batches,
+      ...(this.#origins.length === 0 ? {} : { origins: this.#origins }),
       cursor,
     };
+  }
+
+  #indexOf(source: Source): number {
+    const name = [source.uri, source.etag, source.format].join("\n");
+    const known = this.#sourceIndex.get(name);
+    if (known !== undefined) return known;
+    this.#sources.push(source);
+    this.#sourceIndex.set(name, this.#sources.length - 1);
+    return this.#sources.length - 1;
   }
 }

@@ -9,6 +9,9 @@ import { compileFilter } from "../../protocol/globs.ts";
 import type { JobInput } from "../../protocol/jobs.ts";
 import type { jobKeys } from "../../protocol/keys.ts";
 import type { StagedObject } from "../../protocol/pointers.ts";
+import { DamagedObject, parseStoredLine } from "../../protocol/stored.ts";
+import { LISTING_HEAD, STAGED_OBJECT } from "../../protocol/stored-kinds.ts";
+import { readObject } from "../jobs/stored.ts";
 import { readableUri, toUri } from "../../protocol/dataset-uris.ts";
 
 type ListedInput = Extract<JobInput, { readonly paths: readonly string[] }>;
@@ -110,8 +113,8 @@ export class Listing {
 
   /** Reads how far the listing came. */
   async #open(): Promise<ListingEnd | undefined> {
-    const end = await this.#store.get(this.#keys.listingEnd);
-    if (end !== undefined) return JSON.parse(end.bytes.toString()) as ListingEnd;
+    const end = await readObject<ListingEnd>(this.#store, this.#keys.listingEnd);
+    if (end !== undefined) return end;
     for (;;) {
       const stored = await this.#store.get(this.#keys.listing(this.#part));
       if (stored === undefined) break;
@@ -144,10 +147,11 @@ export class Listing {
   }
 
   async #adopt(bytes: Buffer): Promise<void> {
-    const { head, objects } = listingLines(bytes);
+    const key = this.#keys.listing(this.#part);
+    const { head, objects } = listingLines(key, bytes);
+    if (head.objects !== this.#head.objects + objects.length) throw new DamagedObject(key, "lacks lines");
     if (this.#input.kind === "file_path_lister" && objects.length > 0) {
-      const uris = objects.map(({ uri }) => `${JSON.stringify(uri)}\n`).join("");
-      await this.#store.put(this.#keys.items(this.#part), Buffer.from(uris));
+      await this.#store.put(this.#keys.items(this.#part), listedUris(objects));
     }
     this.#head = head;
     this.#part += 1;
@@ -165,10 +169,21 @@ function staged({ object }: Listed): StagedObject {
 }
 
 /** A stored part of the listing. */
-export function listingLines(bytes: Buffer): { readonly head: ListingHead; readonly objects: readonly StagedObject[] } {
-  const [head, ...objects] = bytes.toString("utf8").split("\n").filter(Boolean);
-  return {
-    head: JSON.parse(head ?? "null") as ListingHead,
-    objects: objects.map((line) => JSON.parse(line) as StagedObject),
-  };
+export function listingLines(
+  key: string,
+  bytes: Buffer,
+): { readonly head: ListingHead; readonly objects: readonly StagedObject[] } {
+  const [first = "", ...others] = bytes.toString("utf8").split("\n").filter(Boolean);
+  const head = parseStoredLine<ListingHead>(key, first, LISTING_HEAD);
+  const objects = others.map((line) => parseStoredLine<StagedObject>(key, line, STAGED_OBJECT));
+  const listed = objects.length <= head.objects;
+  if (!listed || bytes.at(-1) !== NEWLINE) throw new DamagedObject(key, "does not hold the lines that it counts");
+  return { head, objects };
 }
+
+/** The twin of a part, whose items they are. */
+export function listedUris(objects: readonly StagedObject[]): Buffer {
+  return Buffer.from(objects.map(({ uri }) => `${JSON.stringify(uri)}\n`).join(""));
+}
+
+const NEWLINE = 10;

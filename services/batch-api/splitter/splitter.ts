@@ -1,6 +1,6 @@
 /**
  * Cuts a job's input into batches of pointers and stores them as split files. It owns `input/listing-*`, `splits/*` and
- * nothing else. Everything it writes is put-if-absent and a pure function of the staged input, so several splitters of one
+ * nothing else (a retry's that of the family's root, whose listing it may have to end). Everything it writes is put-if-absent and a pure function of the staged input, so several splitters of one
  * job, or one that starts again, write the same bytes.
  *
  *     const splitter = new Splitter({ spec, store, dataset });
@@ -15,9 +15,10 @@ import type { JobSpec } from "../../protocol/jobs.ts";
 import { jobKeys } from "../../protocol/keys.ts";
 import { batchesInSplit, SPLIT_FORMAT } from "../../protocol/pointers.ts";
 import type { SplitEnd, SplitFile } from "../../protocol/pointers.ts";
+import { readNamed, readObject } from "../jobs/stored.ts";
 import { Draft } from "./draft.ts";
+import { splitInputOf } from "./retry-cut.ts";
 import type { SplitInput } from "./split-input.ts";
-import { StagedCut } from "./staged-cut.ts";
 
 export interface SplitterOptions {
   readonly spec: Pick<JobSpec, "api" | "job" | "input">;
@@ -58,7 +59,7 @@ export class Splitter {
     const { spec } = options;
     this.#options = options;
     this.#keys = jobKeys(spec.api, spec.job);
-    this.#input = new StagedCut(spec, { ...options, batchSize: spec.input.batch_size });
+    this.#input = splitInputOf(spec, { ...options, batchSize: spec.input.batch_size });
     this.#stored = this.#input.place;
     this.#stepBytes = options.stepBytes ?? 64 * 1024 * 1024;
   }
@@ -105,16 +106,13 @@ export class Splitter {
       more = after !== undefined;
     }
     if (last !== undefined) {
-      const stored = await store.get(last);
-      if (stored === undefined) throw new Error(`${last} is listed and cannot be read`);
-      await this.#adopt(JSON.parse(stored.bytes.toString()) as SplitFile);
+      await this.#adopt(await readNamed<SplitFile>(store, last, SPLIT_FORMAT));
     }
     this.#resumed = true;
   }
 
   async #readEnd(): Promise<SplitEnd | undefined> {
-    const stored = await this.#options.store.get(this.#keys.splitEnd);
-    return stored && (JSON.parse(stored.bytes.toString()) as SplitEnd);
+    return readObject<SplitEnd>(this.#options.store, this.#keys.splitEnd, SPLIT_FORMAT);
   }
 
   /** Goes on after a stored split; what was cut beyond it is forgotten. */
@@ -135,9 +133,7 @@ export class Splitter {
       this.#stored = file.cursor;
       return { kind: "split", file };
     }
-    const stored = await this.#options.store.get(key);
-    if (stored === undefined) throw new Error(`${key} exists and cannot be read`);
-    const theirs = JSON.parse(stored.bytes.toString()) as SplitFile;
+    const theirs = await readNamed<SplitFile>(this.#options.store, key, SPLIT_FORMAT);
     await this.#adopt(theirs);
     return { kind: "split", file: theirs };
   }

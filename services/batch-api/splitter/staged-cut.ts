@@ -1,19 +1,16 @@
 /** The input of a submission: its staged objects, cut one after the other. */
-import type { Dataset } from "../../backends/dataset.ts";
-import type { ObjectStore } from "../../backends/object-store.ts";
-import type { JobSpec } from "../../protocol/jobs.ts";
+import type { JobSpec, SubmittedInput } from "../../protocol/jobs.ts";
 import { jobKeys } from "../../protocol/keys.ts";
-import type { StagedObject } from "../../protocol/pointers.ts";
+import type { ReadRange } from "./chunks.ts";
 import type { Draft } from "./draft.ts";
 import { LineScanner } from "./lines.ts";
 import { Listing } from "./listing.ts";
 import { ObjectCut } from "./object-cut.ts";
+import { readSource, type SourceReads } from "./read-source.ts";
 import type { Filled, SplitInput } from "./split-input.ts";
 import { BEGINNING, StagedInput, type Place } from "./staged.ts";
 
-export interface CutOptions {
-  readonly store: ObjectStore;
-  readonly dataset: Dataset;
+export interface CutOptions extends SourceReads {
   /** Items of a batch that is full. */
   readonly batchSize: number;
   /** Bytes of one read; default by where the data lies, see `READS`. */
@@ -32,10 +29,14 @@ const READS = {
 /** What opening an object counts for, so that steps stay short over very many small objects. */
 const OBJECT_COST_BYTES = 64 * 1024;
 
+export interface SubmittedSpec extends Pick<JobSpec, "api" | "job"> {
+  readonly input: SubmittedInput;
+}
+
 export class StagedCut implements SplitInput {
   readonly #options: CutOptions;
   readonly #staged: StagedInput;
-  readonly #spec: Pick<JobSpec, "input">;
+  readonly #input: SubmittedInput;
   readonly #listing: Listing | undefined;
   #scanner: LineScanner | undefined;
   #listed: "listing" | "listed" | "no_match" = "listed";
@@ -43,14 +44,14 @@ export class StagedCut implements SplitInput {
   #place: Place = BEGINNING;
   #cut: ObjectCut | undefined;
 
-  constructor(spec: Pick<JobSpec, "api" | "job" | "input">, options: CutOptions) {
+  constructor({ api, job, input }: SubmittedSpec, options: CutOptions) {
     const { store, dataset } = options;
-    const keys = jobKeys(spec.api, spec.job);
+    const keys = jobKeys(api, job);
     this.#options = options;
-    this.#spec = spec;
-    this.#staged = new StagedInput(store, keys, spec.input.kind);
-    if (spec.input.kind === "item_list") return;
-    this.#listing = new Listing(store, dataset, keys, spec.input);
+    this.#input = input;
+    this.#staged = new StagedInput(store, keys, input);
+    if (input.kind === "item_list") return;
+    this.#listing = new Listing(store, dataset, keys, input);
     this.#listed = "listing";
   }
 
@@ -100,7 +101,8 @@ export class StagedCut implements SplitInput {
     if (this.#scanner?.chunkBytes !== chunkBytes || this.#scanner.buffers.length !== reads.buffers) {
       this.#scanner = new LineScanner(chunkBytes, reads.buffers);
     }
-    return new ObjectCut(object, place, (start, end, into) => this.#read(object, start, end, into), this.#scanner);
+    const read: ReadRange = (start, end, into) => readSource(this.#options, object, start, end, into);
+    return new ObjectCut(object, place, read, this.#scanner);
   }
 
   #leave(cut: ObjectCut): void {
@@ -108,16 +110,8 @@ export class StagedCut implements SplitInput {
     this.#place = { ...BEGINNING, part: cut.place.part, object: cut.place.object + 1 };
   }
 
-  async #read(object: StagedObject, start: number, end: number, into: Buffer): Promise<Buffer> {
-    const { store, dataset } = this.#options;
-    if (!object.uri.startsWith("store:")) return dataset.read(object.uri, { start, end }, object.etag, into);
-    const stored = await store.get(object.uri.slice("store:".length), { start, end });
-    if (stored?.bytes.length !== end - start) throw new Error(`${object.uri} is not as it was staged`);
-    return stored.bytes;
-  }
-
   #nothing(): Filled {
-    const { input } = this.#spec;
+    const input = this.#input;
     const paths = input.kind === "item_list" ? [] : input.paths;
     return { kind: "no_match", message: `${input.kind}: nothing matches ${paths.slice(0, 3).join(", ")}` };
   }

@@ -1,9 +1,11 @@
 /** The staged input as a list of objects to cut, walked in order and entered anywhere. */
 import type { ObjectStore } from "../../backends/object-store.ts";
-import type { JobInput } from "../../protocol/jobs.ts";
+import type { SubmittedInput } from "../../protocol/jobs.ts";
 import type { jobKeys } from "../../protocol/keys.ts";
 import type { ItemFormat, StagedObject } from "../../protocol/pointers.ts";
-import { listingLines } from "./listing.ts";
+import { DamagedObject } from "../../protocol/stored.ts";
+import { readNamed } from "../jobs/stored.ts";
+import { listedUris, listingLines, type ListingEnd } from "./listing.ts";
 
 /** Where the splitter stands; in split files as their cursor. */
 export interface Place {
@@ -22,14 +24,15 @@ export const BEGINNING: Place = { part: 0, object: 0, offset: 0, format: null };
 export class StagedInput {
   readonly #store: ObjectStore;
   readonly #keys: ReturnType<typeof jobKeys>;
-  readonly #kind: JobInput["kind"];
+  readonly #input: SubmittedInput;
   #part = -1;
+  #parts: number | undefined;
   #objects: readonly StagedObject[] | undefined;
 
-  constructor(store: ObjectStore, keys: ReturnType<typeof jobKeys>, kind: JobInput["kind"]) {
+  constructor(store: ObjectStore, keys: ReturnType<typeof jobKeys>, input: SubmittedInput) {
     this.#store = store;
     this.#keys = keys;
-    this.#kind = kind;
+    this.#input = input;
   }
 
   /** The object at a place, or the first one of the parts after it; undefined behind the last one. */
@@ -46,12 +49,28 @@ export class StagedInput {
   }
 
   async #load(part: number): Promise<readonly StagedObject[] | undefined> {
-    if (this.#kind === "delimited_files") {
-      const stored = await this.#store.get(this.#keys.listing(part));
-      return stored && listingLines(stored.bytes).objects;
-    }
+    const input = this.#input;
+    if (input.kind === "item_list") return part === 0 ? [await this.#staged(part, input.bytes)] : undefined;
+    const listed = await this.#listed(part);
+    if (listed === undefined || input.kind === "delimited_files") return listed;
+    return listed.length === 0 ? [] : [await this.#staged(part, listedUris(listed).length)];
+  }
+
+  /** Items that were staged, and are as long as they were. */
+  async #staged(part: number, bytes: number): Promise<StagedObject> {
     const key = this.#keys.items(part);
     const size = await this.#store.size(key);
-    return size === undefined ? undefined : [{ uri: `store:${key}`, size, etag: "" }];
+    if (size === bytes) return { uri: `store:${key}`, size, etag: "" };
+    throw new DamagedObject(key, size === undefined ? "is gone" : `has ${String(size)} bytes, not ${String(bytes)}`);
+  }
+
+  /** A part of the listing, which has ended: its end says how many there are. */
+  async #listed(part: number): Promise<readonly StagedObject[] | undefined> {
+    this.#parts ??= (await readNamed<ListingEnd>(this.#store, this.#keys.listingEnd)).parts;
+    if (part >= this.#parts) return undefined;
+    const key = this.#keys.listing(part);
+    const stored = await this.#store.get(key);
+    if (stored === undefined) throw new DamagedObject(key, "is gone");
+    return listingLines(key, stored.bytes).objects;
   }
 }
