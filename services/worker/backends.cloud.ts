@@ -5,6 +5,7 @@ import { datasetFor } from "../backends/dataset.by-scheme.ts";
 import { S3Dataset } from "../backends/dataset.s3.ts";
 import { unpackEnvironment } from "../backends/environment-archive.ts";
 import { CloudWatchLogStore } from "../backends/log-store.cloudwatch.ts";
+import { CgroupMemory } from "../backends/memory-gauge.cgroup.ts";
 import { S3Store } from "../backends/object-store.s3.ts";
 import { s3AccessFrom } from "../backends/s3/s3-requests.ts";
 import type { Environment } from "../backends/cloud-config.ts";
@@ -38,6 +39,7 @@ export function openCloud(
     dataset: datasetFor({ s3: new S3Dataset({ ...clocks, ...access, say }) }),
     logs,
     pace: paceOf(place),
+    memory: new CgroupMemory(),
     abandoned: new Promise(() => undefined),
     python: (key) => unpackEnvironment({ store, api: identity.api, key }, scratch),
     noteHandlers: () => undefined, // they end with the pod

@@ -1,6 +1,7 @@
 /** What a worker stands on. The two worlds differ here and nowhere else. */
 import type { BatchQueue } from "../backends/batch-queue.ts";
 import type { Dataset } from "../backends/dataset.ts";
+import type { MemoryGauge } from "../backends/memory-gauge.ts";
 import type { LogStore } from "../backends/log-store.ts";
 import type { ObjectStore } from "../backends/object-store.ts";
 import type { WorkerPace } from "./context.ts";
@@ -11,6 +12,8 @@ export interface WorkerBackends {
   readonly dataset: Dataset;
   readonly logs: LogStore;
   readonly pace: WorkerPace;
+  /** Undefined where workers share the memory of a machine with others. */
+  readonly memory?: MemoryGauge;
   /** Resolves when the service that alone could end this worker is gone; never in a pod. */
   readonly abandoned: Promise<void>;
   /** Command of the Python of an environment, unpacked here if need be; the key is the version's. */

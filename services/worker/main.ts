@@ -4,12 +4,14 @@ import { inspect } from "node:util";
 import { realClock, realRandom } from "../backends/clock.real.ts";
 import { ENV, JOB_FILE, Misconfigured } from "../protocol/environment.ts";
 import { WORKER_EXIT } from "../protocol/exit-codes.ts";
+import { UnreadableObject } from "../protocol/stored.ts";
 import type { WorkerBackends } from "./backends.ts";
 import { readConfig } from "./config.ts";
 import { handlerStarter } from "./handler-starter.ts";
 import { loadJob } from "./job-files.ts";
 import { LogLines } from "./log-lines.ts";
 import { openBackends } from "./open-backends.ts";
+import { tellUnstarted } from "./unstarted.ts";
 import { Worker } from "./worker.ts";
 
 enableCompileCache();
@@ -28,7 +30,10 @@ async function main(): Promise<number> {
   const { identity } = config;
   const backends = await openBackends(config, process.env);
   const lines = new LogLines(backends.logs, realClock, identity.job, identity.name);
-  const files = await loadJob(backends, config, process.env[ENV.python] ?? "python3");
+  const files = await loadJob(backends, config, process.env[ENV.python] ?? "python3").catch(async (error: unknown) => {
+    if (error instanceof UnreadableObject) await tellUnstarted(backends.store, identity, error.message);
+    throw error;
+  });
   if (process.argv[2] === JOB_FILE.task) {
     await (await import("./job-file.ts")).writeJobFile(JOB_FILE.folder, files);
     return WORKER_EXIT.done;
@@ -43,6 +48,7 @@ async function main(): Promise<number> {
     clock: realClock,
     random: realRandom,
     pace: backends.pace,
+    memory: backends.memory,
     startHandler: await handlerStarter({ config, files, lines, backends, environment: process.env }),
     say: (text, batch) => {
       lines.add("worker", text, batch);

@@ -36,9 +36,9 @@ export interface PythonHandlerOptions {
   readonly closeSeconds?: number;
 }
 
-/** A `Handler` that also tells its process group, for whoever must end it when the supervisor is gone. */
+/** A `Handler` that always tells its process group, for whoever must end it when the supervisor is gone. */
 export interface PythonHandler extends Handler {
-  /** Process id, which is its group's id as well; undefined when the command could not be started. */
+  /** Undefined when the command could not be started. */
   readonly pid: number | undefined;
 }
 

@@ -44,6 +44,9 @@ export class HandlerStartFailed extends Error {
 }
 
 export interface Handler {
+  /** Process id, which is its group's id as well; undefined: no process of this worker, or none that could be started. */
+  readonly pid?: number | undefined;
+
   /** Sends `init` and waits for the answer; throws `HandlerStartFailed`. Called once. */
   start(init: Omit<HandlerInit, "nonce">): Promise<Ready>;
 
