@@ -43,12 +43,16 @@ const GIVEN_BY = [
   "AWS_WEB_IDENTITY_TOKEN_FILE",
 ];
 
+export function isAwsGiven(environment: Readonly<Record<string, string | undefined>>): boolean {
+  return GIVEN_BY.some((name) => environment[name] !== undefined);
+}
+
 /** As a process's environment variables say; undefined when they give neither credentials nor an endpoint. */
 export function s3FromEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
   options: Omit<S3DatasetOptions, keyof S3Access> = {},
 ): S3Dataset | undefined {
-  if (GIVEN_BY.every((name) => environment[name] === undefined)) return undefined;
+  if (!isAwsGiven(environment)) return undefined;
   return new S3Dataset({ ...options, ...s3AccessFrom(environment) });
 }
 

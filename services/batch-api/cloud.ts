@@ -6,6 +6,7 @@ import type { Environment } from "../backends/cloud-config.ts";
 import { realClock, realRandom } from "../backends/clock.real.ts";
 import { datasetFor } from "../backends/dataset.by-scheme.ts";
 import { S3Dataset } from "../backends/dataset.s3.ts";
+import { SqsDeadLetters, sqsEndpointFrom } from "../backends/dead-letters.sqs.ts";
 import { JobEnvironments } from "../backends/environments.kubernetes.ts";
 import { CloudWatchLogStore } from "../backends/log-store.cloudwatch.ts";
 import { S3Store } from "../backends/object-store.s3.ts";
@@ -95,7 +96,7 @@ export async function startCloud(options: CloudOptions): Promise<CloudService> {
       await service.replica.drained();
       await closed; // its last answers may need what follows
       await pool.close();
-      await logs.close();
+      await Promise.all([logs.close(), backends.deadLetters.close()]);
     },
   };
 }
@@ -126,6 +127,7 @@ function openBackends({ config, environment, logger }: CloudOptions) {
       workerEnvironment: () => workerEnvironment,
     }),
     logs: new CloudWatchLogStore({ ...clocks, group: logGroup, region, say }),
+    deadLetters: new SqsDeadLetters({ ...clocks, ...sqsEndpointFrom(environment) }),
     dataset: datasetFor({ s3: new S3Dataset({ ...clocks, ...access, budget, say }) }),
     declared,
     podTemplate: podTemplateOf(declared),

@@ -10,6 +10,7 @@ import { datasetFor } from "../backends/dataset.by-scheme.ts";
 import { FilesDataset } from "../backends/dataset.files.ts";
 import { s3FromEnvironment } from "../backends/dataset.s3.ts";
 import type { Dataset } from "../backends/dataset.ts";
+import { deadLettersFromEnvironment } from "../backends/dead-letters.sqs.ts";
 import type { Environments } from "../backends/environments.ts";
 import { RecentEnvironments } from "../backends/environments.recent.ts";
 import { VenvEnvironments } from "../backends/environments.venv.ts";
@@ -130,8 +131,10 @@ async function startOn(
     new VenvEnvironments({ root, python: environment[ENV.python] ?? "python3", env: environment, clock: realClock }),
     realClock,
   );
+  const deadLetters = deadLettersFromEnvironment(environment, { clock: realClock, random: realRandom });
   const service = buildService({
     ...{ store, queue, pool, logs, dataset: datasetOf(options), log: logger, pace: PACE },
+    ...(deadLetters === undefined ? {} : { deadLetters }),
     environments: endingWith(builder, end.signal),
     janitor: janitorOf(root, options, { store, logs, builder }),
     replica: { id: realRandom.hex(8), lanes: options.lanes, alone: true, onFatal: options.onFatal },
@@ -148,7 +151,10 @@ async function startOn(
     jobs,
     apis,
     pool,
-    stop: () => stopAll({ app, end, running, tidying, replica, pool, server, store }),
+    async stop() {
+      await stopAll({ app, end, running, tidying, replica, pool, server, store });
+      await deadLetters?.close();
+    },
   };
 }
 

@@ -3,10 +3,12 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import type { BatchQueue } from "../backends/batch-queue.ts";
 import { realClock, realRandom } from "../backends/clock.real.ts";
 import type { Dataset } from "../backends/dataset.ts";
+import type { DeadLetterQueues } from "../backends/dead-letters.ts";
 import type { LogStore } from "../backends/log-store.ts";
 import type { ObjectStore } from "../backends/object-store.ts";
 import type { WorkerPool } from "../backends/worker-pool.ts";
 import type { JobSpec } from "../protocol/jobs.ts";
+import { KEEP_ALL } from "../protocol/retention.ts";
 import type { ApiService } from "./apis/api-service.ts";
 import { Apis, type ApisOptions } from "./apis/apis.ts";
 import type { DriverDeps } from "./driver/context.ts";
@@ -26,6 +28,8 @@ export interface ServiceParts extends Omit<ApisOptions, "stopAllJobs"> {
   readonly pool: WorkerPool;
   readonly logs: LogStore;
   readonly dataset: Dataset;
+  /** Absent: it has no credentials to send with, and submissions that ask for it are refused. */
+  readonly deadLetters?: DeadLetterQueues;
   /** Further APIs that the one of `only` may host; default 0. */
   readonly createApisMax?: number;
   /** Workers that one job may have; default `LIMITS.workersMax`. */
@@ -49,6 +53,8 @@ export interface Service {
   readonly metrics: Registry;
 }
 
+const KEEPING = { retention: KEEP_ALL, resultsSetting: "", pauseMs: 3600_000 };
+
 /** Starts nothing: `replica.run` and `janitor.run` do. */
 export function buildService(parts: ServiceParts): Service {
   const { store, queue, pool, logs, dataset } = parts;
@@ -59,6 +65,7 @@ export function buildService(parts: ServiceParts): Service {
       ...(stallMs === undefined ? {} : { stallMs }),
       ...(tellMs === undefined ? {} : { tellMs }),
       ...(parts.readiness === undefined ? {} : { readiness: parts.readiness }),
+      ...(parts.deadLetters === undefined ? {} : { deadLetters: { queues: parts.deadLetters, dataset } }),
       splitterFor: (spec) => splitSource(spec, store, dataset),
       say: (spec: JobSpec, text: string) => {
         sayIn(logs, spec.job, { worker: "service", from: "service", text });
@@ -69,6 +76,7 @@ export function buildService(parts: ServiceParts): Service {
   const jobs = createJobService({
     ...{ store, dataset, logs, clock: realClock, random: realRandom, lanes: parts.replica.lanes },
     ...(parts.workersMax === undefined ? {} : { workersMax: parts.workersMax }),
+    sendsDeadLetters: parts.deadLetters !== undefined,
     live: (_api, job) => replica.live(job),
     poke: (_api, job) => {
       replica.poke(job);
@@ -76,7 +84,7 @@ export function buildService(parts: ServiceParts): Service {
   });
   const apis = new Apis({ ...parts, stopAllJobs: (api) => stopAllJobs(store, jobs, realClock, api) });
   const janitor = new Janitor({
-    ...parts.janitor,
+    ...(parts.janitor ?? KEEPING),
     store,
     clock: realClock,
     log: parts.log,

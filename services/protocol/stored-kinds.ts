@@ -156,6 +156,11 @@ export const STORED_KINDS = {
     shape: fields({ format: count, ledgers: mapOf(count), verdicts: mapOf(count) }),
     mend: AGAIN,
   },
+  deadLetters: {
+    key: new RegExp(`${JOB}dead-letters\\.json$`),
+    shape: fields({ through: count, sent: count, unsent: count, cause: text, ended: flag, writes: count }),
+    mend: AGAIN,
+  },
   part: { key: new RegExp(`${JOB}parts/[^/]+$`), mend: AGAIN },
   index: {
     key: new RegExp(`${JOB}index/[^/]+\\.json$`),

@@ -4,6 +4,7 @@ import { FieldReader, isObject, kindOf, shownName, textFault, UNSAFE_NUMBER } fr
 import { LIMITS } from "./limits.ts";
 import { Problem } from "./problems.ts";
 import type { Fault } from "./problems.ts";
+import { QUEUE_ARN_LIKE, queueAddress } from "./queue-arn.ts";
 import { JsonFault, scanSubmission, sliceElements } from "./raw-items.ts";
 import type { Submission, SubmissionInput } from "./submission.ts";
 
@@ -19,13 +20,14 @@ const SUBMISSION_FIELDS = [
   "batch_timeout",
   "priority",
   "labels",
+  "dead_letter_queue",
   "sqs_dead_letter_queue",
 ] as const;
 
 /** Throws `Problem` (invalid_body, body_too_large) with every fault of the body at once. */
 export function parseSubmission(body: Buffer): Submission {
   if (body.length > LIMITS.requestBytesMax) throw bodyTooLarge();
-  const { fields, items } = decode(body);
+  const { fields, items } = decodeBody(body);
   const faults: Fault[] = [];
   const read = new FieldReader(fields, "", faults);
   read.onlyKnown(SUBMISSION_FIELDS);
@@ -55,7 +57,7 @@ export function bodyTooLarge(): Problem {
 
 type WithoutUndefined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
-function withoutUndefined<T extends object>(value: T): WithoutUndefined<T> {
+export function withoutUndefined<T extends object>(value: T): WithoutUndefined<T> {
   return Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as WithoutUndefined<T>;
 }
 
@@ -65,7 +67,8 @@ interface Decoded {
   readonly items: readonly Buffer[] | undefined;
 }
 
-function decode(body: Buffer): Decoded {
+/** The fields of a body, numbers kept as they are. Throws `Problem`. */
+export function decodeBody(body: Buffer): Decoded {
   checkText(body);
   const { rest, elements } = scan(body);
   const fields: unknown = JSON.parse(rest, keepNumbers);
@@ -159,23 +162,23 @@ function readLister(
   return { kind, paths, includes, excludes, ...size };
 }
 
-function readTimeout(read: FieldReader): number | null {
+export function readTimeout(read: FieldReader): number | null {
   if ((read.raw("timeout") ?? null) === null) return null;
   return read.integer("timeout", { min: 1, max: LIMITS.timeoutSecondsMax }) ?? null;
 }
 
-function readBatchTimeout(read: FieldReader): number | null | undefined {
+export function readBatchTimeout(read: FieldReader): number | null | undefined {
   if (!read.has("batch_timeout")) return undefined;
   if (read.raw("batch_timeout") === null) return null;
   return read.seconds("batch_timeout", LIMITS.batchTimeoutSecondsMax);
 }
 
-function readPriority(read: FieldReader): number {
+export function readPriority(read: FieldReader): number {
   if (!read.has("priority")) return 0;
   return read.integer("priority", { min: LIMITS.priorityMin, max: LIMITS.priorityMax }) ?? 0;
 }
 
-function readConfig(read: FieldReader): Readonly<Record<string, unknown>> {
+export function readConfig(read: FieldReader): Readonly<Record<string, unknown>> {
   if ((read.raw("config") ?? null) === null) return {};
   const config = read.object("config", "give an object");
   if (config === undefined) return {};
@@ -197,7 +200,7 @@ function checkConfig(read: FieldReader, value: unknown, path: string): void {
   }
 }
 
-function readLabels(read: FieldReader): Readonly<Record<string, string>> {
+export function readLabels(read: FieldReader): Readonly<Record<string, string>> {
   if (!read.has("labels")) return {};
   const labels = read.object("labels", "give an object of texts");
   if (labels === undefined) return {};
@@ -218,15 +221,36 @@ function readLabels(read: FieldReader): Readonly<Record<string, string>> {
   return labels as Readonly<Record<string, string>>;
 }
 
+const DEAD_LETTER_FIELDS = ["dead_letter_queue", "sqs_dead_letter_queue"] as const;
+
 function readDeadLetterQueue(read: FieldReader): Submission["deadLetterQueue"] {
-  if ((read.raw("sqs_dead_letter_queue") ?? null) === null) return null;
-  const fields = read.object("sqs_dead_letter_queue", "give an object of arn and max_receive_count, or null");
+  const [field, other] = DEAD_LETTER_FIELDS.filter((name) => (read.raw(name) ?? null) !== null);
+  if (field === undefined) return null;
+  if (other !== undefined) read.fault(other, `${field} as well`, "give one of them; they mean the same");
+  const fields = read.object(field, "give an object of arn and max_receive_count, or null");
   if (fields === undefined) return null;
-  const within = new FieldReader(fields, "sqs_dead_letter_queue", read.faults);
+  const within = new FieldReader(fields, field, read.faults);
   within.onlyKnown(["arn", "max_receive_count"]);
   const arn = within.text("arn", 256);
-  const maxReceiveCount = within.integer("max_receive_count", { min: 1, max: LIMITS.attemptsMax });
-  if (read.has("attempts"))
-    read.fault("attempts", "sqs_dead_letter_queue as well", "its max_receive_count says the attempts; remove one");
-  return arn === undefined || maxReceiveCount === undefined ? null : { arn, maxReceiveCount };
+  if (arn !== undefined && queueAddress(arn) === undefined) {
+    within.fault("arn", "what is no ARN of an SQS queue", `give one like ${QUEUE_ARN_LIKE}`);
+  }
+  const given = within.has("max_receive_count");
+  const maxReceiveCount = given ? within.integer("max_receive_count", { min: 1, max: LIMITS.attemptsMax }) : undefined;
+  checkAgainst(read, field, maxReceiveCount);
+  if (arn === undefined) return null;
+  return { arn, ...(maxReceiveCount === undefined ? {} : { maxReceiveCount }) };
+}
+
+/** What else the submission says of failing batches must not contradict the queue. */
+function checkAgainst(read: FieldReader, field: string, maxReceiveCount: number | undefined): void {
+  if (read.raw("isolate") === true) {
+    const fix =
+      "its queue gets whole batches, which are not taken apart; leave one of the two out, or give isolate as false";
+    read.fault("isolate", `true, and ${field} as well`, fix);
+  }
+  const attempts = read.raw("attempts");
+  if (maxReceiveCount === undefined || typeof attempts !== "number" || attempts === maxReceiveCount) return;
+  const found = `${String(attempts)}, and ${String(maxReceiveCount)} in ${field}.max_receive_count`;
+  read.fault("attempts", found, "both say how often a batch is tried; give one of them, or the same number");
 }

@@ -10,7 +10,8 @@ export interface Submission {
   readonly batchTimeoutSeconds?: number | null;
   readonly priority: number;
   readonly labels: Readonly<Record<string, string>>;
-  readonly deadLetterQueue: { readonly arn: string; readonly maxReceiveCount: number } | null;
+  /** Where batches go that failed so often; undefined: as often as `attempts` says. They are never taken apart. */
+  readonly deadLetterQueue: { readonly arn: string; readonly maxReceiveCount?: number } | null;
 }
 
 /**

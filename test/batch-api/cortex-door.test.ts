@@ -4,6 +4,7 @@ import { Problem } from "../../services/protocol/problems.ts";
 import { anApp } from "../support/an-app.ts";
 import type { TestApp } from "../support/an-app.ts";
 
+const QUEUE = "arn:aws:sqs:eu-west-1:123456789012:failed";
 const ITEMS = '"item_list":{"items":[1],"batch_size":1}';
 const LISTER = (fields: string) => `{"workers":1,"file_path_lister":{"batch_size":1${fields}}}`;
 const AT_LEAST = "configreader.must_be_greater_than_or_equal_to";
@@ -57,6 +58,12 @@ describe("wrong submissions at the Cortex door (contract B.3, in its order)", ()
       `{"workers":1,"sqs_dead_letter_queue":{"arn":"a"},${ITEMS}}`,
       AT_LEAST,
       "sqs_dead_letter_queue: max_receive_count: 0",
+    ],
+    [
+      "a queue that is no ARN",
+      `{"workers":1,"sqs_dead_letter_queue":{"arn":"https://sqs.eu-west-1.amazonaws.com/1/q","max_receive_count":1},${ITEMS}}`,
+      "error",
+      "sqs_dead_letter_queue: arn: this is no ARN of an SQS queue; give one like arn:aws:sqs:",
     ],
     ["no paths", LISTER(""), "configreader.too_few_elements", "file_path_lister: s3_paths: must contain"],
   ])("%s", async (_, payload, kind, message) => {
@@ -149,9 +156,9 @@ describe("submissions at the Cortex door", () => {
   it("keep a dead letter queue, with at most 30 attempts", async () => {
     const test = await anApp();
 
-    await post(test, `{"workers":1,"sqs_dead_letter_queue":{"arn":"a","max_receive_count":100},${ITEMS}}`);
+    await post(test, `{"workers":1,"sqs_dead_letter_queue":{"arn":"${QUEUE}","max_receive_count":100},${ITEMS}}`);
 
-    expect(test.jobs.submissions[0]?.submission.deadLetterQueue).toEqual({ arn: "a", maxReceiveCount: 30 });
+    expect(test.jobs.submissions[0]?.submission.deadLetterQueue).toEqual({ arn: QUEUE, maxReceiveCount: 30 });
     expect(test.jobs.submissions[0]?.options.warnings).toHaveLength(1);
   });
 

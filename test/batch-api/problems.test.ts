@@ -5,6 +5,7 @@ import { LIMITS } from "../../services/protocol/limits.ts";
 import { Problem } from "../../services/protocol/problems.ts";
 import { anApp } from "../support/an-app.ts";
 
+const QUEUE = '{"arn":"arn:aws:sqs:eu-west-1:123456789012:q","max_receive_count":1}';
 const GOLDEN = new URL("../golden/problems.json", import.meta.url);
 const JOBS = "/v1/apis/digits/jobs";
 
@@ -73,9 +74,11 @@ const BODIES: Readonly<Record<string, string | Buffer>> = {
   "a label of number": item('"labels":{"a":1}'),
   "a long label": item(`"labels":{"a":"${"x".repeat(129)}"}`),
   "a queue without arn": item('"sqs_dead_letter_queue":{"max_receive_count":1}'),
-  "a queue and attempts": item(
-    '"attempts":2,"sqs_dead_letter_queue":{"arn":"arn:aws:sqs:eu-west-1:1:q","max_receive_count":1}',
-  ),
+  "a queue that is no ARN": item('"dead_letter_queue":{"arn":"failed-batches"}'),
+  "a queue by both names": item(`"dead_letter_queue":${QUEUE},"sqs_dead_letter_queue":${QUEUE}`),
+  "a queue and other attempts": item(`"attempts":3,"sqs_dead_letter_queue":${QUEUE}`),
+  "a queue and isolation": item(`"isolate":true,"dead_letter_queue":${QUEUE}`),
+  "a queue with isolation and other attempts": item(`"isolate":true,"attempts":3,"dead_letter_queue":${QUEUE}`),
   "many faults at once": '{"workers":0,"timout":1,"item_list":{"items":[],"batch_size":-1},"priority":"high"}',
 };
 

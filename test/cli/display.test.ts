@@ -121,7 +121,7 @@ describe("tables", () => {
   it("show a job whole", () => {
     const lines = jobLines(aJobOnWire({ message: "all is well", warnings: ["a field was ignored"] }), NOW, plain);
 
-    expect(lines).toContain("workers          2 ready, 0 starting, 0 lost, of 2 asked");
+    expect(lines).toContain("workers          2 ready, 0 starting, 0 lost, 0 stood down, of 2 asked");
     expect(lines).toContain("                 all is well");
     expect(lines).toContain("warning          a field was ignored");
   });

@@ -203,7 +203,7 @@ function aJobView(api: string, job: string, submission: Submission, options: Sub
       batch_timeout_seconds: submission.batchTimeoutSeconds ?? null,
       priority: submission.priority,
       labels: submission.labels,
-      dead_letter_queue: dead === null ? null : { arn: dead.arn, max_receive_count: dead.maxReceiveCount },
+      dead_letter_queue: dead === null ? null : { arn: dead.arn, max_receive_count: dead.maxReceiveCount ?? 3 },
       warnings: options.warnings ?? [],
     },
     state: "pending",

@@ -11,6 +11,9 @@ export const GROUP_ENTRIES_MAX = 10;
 export interface Body {
   readonly index: number;
   readonly text: string;
+  readonly attributes?: Readonly<Record<string, string>>;
+  /** Of a FIFO queue: group and deduplication id. */
+  readonly once?: string;
 }
 
 /**

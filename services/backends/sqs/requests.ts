@@ -1,5 +1,10 @@
 /** The requests that the queue makes, as the SDK's calls: one attempt each, no retries. */
-import type { BatchResultErrorEntry, Message as SqsMessage, SQSClient } from "@aws-sdk/client-sqs";
+import type {
+  BatchResultErrorEntry,
+  Message as SqsMessage,
+  SendMessageBatchRequestEntry,
+  SQSClient,
+} from "@aws-sdk/client-sqs";
 import type * as SqsSdk from "@aws-sdk/client-sqs";
 import type { Body } from "./bodies.ts";
 
@@ -24,6 +29,8 @@ export interface GroupAnswer {
   readonly failed: readonly BatchResultErrorEntry[];
 }
 
+type MessageAttributes = NonNullable<SendMessageBatchRequestEntry["MessageAttributes"]>;
+
 /** Without them a peer that vanished would be waited for for ever. */
 const CONNECT_MILLISECONDS = 5_000;
 const ANSWER_MILLISECONDS = 15_000;
@@ -44,7 +51,7 @@ export class SqsRequests {
 
   async send(url: string, bodies: readonly Body[]): Promise<GroupAnswer> {
     const [client, { SendMessageBatchCommand }] = await this.#ready(url);
-    const Entries = bodies.map(({ text }, at) => ({ Id: String(at), MessageBody: text }));
+    const Entries = bodies.map((body, at) => ({ Id: String(at), ...entryOf(body) }));
     return groupAnswer(await client.send(new SendMessageBatchCommand({ QueueUrl: url, Entries }), within(0)));
   }
 
@@ -124,6 +131,13 @@ export class SqsRequests {
       ...(credentials === undefined ? {} : { credentials }),
     });
   }
+}
+
+function entryOf({ text, attributes, once }: Body): Omit<SendMessageBatchRequestEntry, "Id"> {
+  const fifo = once === undefined ? {} : { MessageGroupId: once, MessageDeduplicationId: once };
+  if (attributes === undefined) return { MessageBody: text, ...fifo };
+  const told = Object.entries(attributes).map(([name, value]) => [name, { DataType: "String", StringValue: value }]);
+  return { MessageBody: text, ...fifo, MessageAttributes: Object.fromEntries(told) as MessageAttributes };
 }
 
 /** A poll is awaited for as long as it may wait, and then for as long as any other answer. */

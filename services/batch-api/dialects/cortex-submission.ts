@@ -2,6 +2,7 @@
 import { isUtf8 } from "node:buffer";
 import { isObject, shownName } from "../../protocol/field-reader.ts";
 import { LIMITS } from "../../protocol/limits.ts";
+import { QUEUE_ARN_LIKE, queueAddress } from "../../protocol/queue-arn.ts";
 import { JsonFault, scanSubmission, sliceElements } from "../../protocol/raw-items.ts";
 import type { Submission, SubmissionInput } from "../../protocol/submission.ts";
 import { cortexDecodeError, cortexRuleError } from "./cortex-errors.ts";
@@ -174,6 +175,11 @@ function readDeadLetterQueue(fields: Fields | undefined, warnings: string[]): Su
   }
   const path = ["sqs_dead_letter_queue", "max_receive_count"];
   const asked = between(fields["max_receive_count"], path, Number.MAX_SAFE_INTEGER);
+  // Cortex found out when its job began.
+  if (queueAddress(arn) === undefined) {
+    const message = `this is no ARN of an SQS queue; give one like ${QUEUE_ARN_LIKE}`;
+    throw cortexRuleError("error", ["sqs_dead_letter_queue", "arn"], message);
+  }
   if (asked > LIMITS.attemptsMax) {
     warnings.push(
       `sqs_dead_letter_queue.max_receive_count was lowered to ${String(LIMITS.attemptsMax)}, the most there is.`,

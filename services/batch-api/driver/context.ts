@@ -3,6 +3,7 @@ import type { Clock } from "../../backends/clock.ts";
 import type { ObjectStore } from "../../backends/object-store.ts";
 import type { WorkerPool } from "../../backends/worker-pool.ts";
 import type { JobSpec } from "../../protocol/jobs.ts";
+import type { DeadLetterDeps } from "./dead-letters.ts";
 
 /** The data cannot be split; the sentence is the job's. */
 export class Unsplittable extends Error {
@@ -35,6 +36,8 @@ export interface DriverDeps {
   /** Whether workers of a version may start, asked until they may; absent: always. */
   readonly readiness?: (api: string, version: string) => Promise<CodeReadiness>;
   readonly splitterFor: (spec: JobSpec) => SplitSource;
+  /** Absent: this service sends no dead letters. */
+  readonly deadLetters?: DeadLetterDeps;
   /** Told to people who follow the job's logs; never a payload. */
   readonly say: (spec: JobSpec, sentence: string) => void;
   /** For whoever runs the service. */

@@ -188,11 +188,12 @@ export class Driver {
     const { tickMinMs, tickMs, say } = this.#deps;
     const decided = await beginCompleting(job, cause);
     if (!job.splits.complete) await this.#split.endEarly();
-    await finish(job, decided, async () => {
+    const pause = async () => {
       job.moved();
       await this.#tell(job);
       await this.#wake.pause(tickMinMs, tickMs, signal);
-    });
+    };
+    await finish(job, decided, pause, signal);
     say(this.spec, `job ended: ${job.state.record.state}`);
   }
 

@@ -1,9 +1,11 @@
-import { apiKeys } from "../../protocol/keys.ts";
+import { apiKeys, jobKeys } from "../../protocol/keys.ts";
 import { workerFailure } from "../../protocol/decide.ts";
 import type { CompletionRecord, JobCounts } from "../../protocol/jobs.ts";
 import { isFinal, type EndCause, type FinalState } from "../../protocol/states.ts";
+import { DamagedObject } from "../../protocol/stored.ts";
 import { makeCut } from "./cut.ts";
 import { closeCompletion, CompletionHook } from "./hook.ts";
+import { sendDeadLetters } from "./dead-letters.ts";
 import { FinalResults } from "./manifest.ts";
 import type { RunningJob } from "./running-job.ts";
 import { gather, keepPool } from "./tick.ts";
@@ -13,9 +15,14 @@ import { warningsOf } from "./warnings.ts";
  * Ends a job whose end is decided: cut, results, hook, final state, then everything that it held is given back. Each step is
  * idempotent, so that whoever takes over goes through all of them again.
  *
- * `pause` waits for news between two looks at the hook.
+ * `pause` waits for news between two looks at the hook; `signal`: this driver leaves.
  */
-export async function finish(job: RunningJob, cause: EndCause, pause: () => Promise<void>): Promise<void> {
+export async function finish(
+  job: RunningJob,
+  cause: EndCause,
+  pause: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
   const { store } = job.deps;
   const { api, job: id } = job.spec;
   if (cause.kind !== "settled") await job.lease.update({ stop: true });
@@ -24,6 +31,8 @@ export async function finish(job: RunningJob, cause: EndCause, pause: () => Prom
   const final = await FinalResults.read(store, job.spec, job.splits, cut, () => {
     job.moved();
   });
+  await sendFailed(job, final, signal);
+  if (cause.kind === "settled") mustBeSettled(job, final.counts);
   await final.write();
   const ended =
     cause.kind === "settled" ? await awaitHook(job, pause) : await closeCompletion(store, job.spec, cause.kind);
@@ -33,6 +42,33 @@ export async function finish(job: RunningJob, cause: EndCause, pause: () => Prom
     return { state, message, counts: final.counts, cause: endCause(cause, ended), warnings: warningsOf(job) };
   });
   await store.put(apiKeys(api).endedJob(state, id), Buffer.alloc(0));
+}
+
+/** What failed as a whole goes to the queue that the submission named. */
+async function sendFailed(job: RunningJob, final: FinalResults, signal: AbortSignal): Promise<void> {
+  const { clock, store, deadLetters } = job.deps;
+  const warning = await sendDeadLetters(
+    {
+      ...{ spec: job.spec, store },
+      failedFrom: (batch) => final.failedBatches(batch),
+      pointer: (batch) => job.splits.pointer(batch),
+      onStep: () => {
+        job.moved();
+        signal.throwIfAborted();
+      },
+      sleep: (milliseconds) => clock.sleep(milliseconds, signal),
+      during: (call) => job.during(call),
+    },
+    deadLetters,
+  );
+  if (warning !== undefined) job.notices = [warning];
+}
+
+/** The end was decided because all was settled; less than that is left when a ledger was damaged in between. */
+function mustBeSettled({ spec }: RunningJob, counts: JobCounts): void {
+  const settled = counts.batches_succeeded + counts.batches_failed;
+  if (settled === counts.batches) return;
+  throw new DamagedObject(jobKeys(spec.api, spec.job).ledgers, `lacks outcomes of ${String(counts.batches - settled)} batches that were counted`); // prettier-ignore
 }
 
 /** Until the hook has ended: workers are kept alive for it, and a stop or a timeout may still come before it. */

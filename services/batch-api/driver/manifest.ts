@@ -81,6 +81,14 @@ export class FinalResults {
     return new FinalResults(store, spec, splits, { reader, results, errors }, onStep);
   }
 
+  /** Settled batches of which no item succeeded, from this one on. */
+  *failedBatches(from: number): Generator<number, void> {
+    const { fold } = this.#reader;
+    for (let batch = from; batch < this.#splits.batches; batch += 1) {
+      if (fold.isSettled(batch) && (fold.winner(batch)?.result ?? "none") === "none") yield batch;
+    }
+  }
+
   /** Writes parts, index and manifest; each is put-if-absent, so that doing it again changes nothing. */
   async write(): Promise<Manifest> {
     const spec = this.#spec;
@@ -149,6 +157,8 @@ export class FinalResults {
       if (piece.length < range.end - range.start) {
         throw new DamagedObject(from, `has ${String(source.sizeBytes)} bytes, and rows up to byte ${String(range.end)} were recorded in it`); // prettier-ignore
       }
+      if (rowsIn(piece) !== range.rows)
+        throw new DamagedObject(from, "does not hold the rows that were recorded in it");
       pieces.push(piece);
       this.#results.place(batch, index, start);
       start += piece.length;
@@ -227,3 +237,11 @@ export class FinalResults {
     return lines.flatMap((line) => errorRows(parseStoredLine<AttemptErrors>(key, line, ATTEMPT_ERRORS), attempts));
   }
 }
+
+function rowsIn(bytes: Buffer): number {
+  let rows = 0;
+  for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) rows += 1;
+  return rows;
+}
+
+const NEWLINE = 10;

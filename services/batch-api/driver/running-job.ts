@@ -100,6 +100,19 @@ export class RunningJob {
     }
   }
 
+  /** Awaits a call that ends by itself, however long it takes. */
+  async during<T>(call: Promise<T>): Promise<T> {
+    const over = new AbortController();
+    const ended = call.finally(() => {
+      over.abort();
+    });
+    while (!over.signal.aborted) {
+      await Promise.race([ended.catch(() => undefined), this.deps.clock.sleep(this.leaseMs / 4, over.signal).catch(() => undefined)]); // prettier-ignore
+      this.moved();
+    }
+    return ended;
+  }
+
   /** Whether workers of its version may start. When they never may, the job fails in the words of that. */
   async codeIsReady(): Promise<boolean> {
     if (this.#codeReady) return true;

@@ -11,7 +11,7 @@ import { LIMITS } from "../../protocol/limits.ts";
 import { Problem } from "../../protocol/problems.ts";
 import { jobId, jobStartedAt } from "../../protocol/ids.ts";
 import type { Submission } from "../../protocol/submission.ts";
-import { checkSources } from "./acceptance-checks.ts";
+import { checkDeadLetters, checkSources } from "./acceptance-checks.ts";
 import { bodyHash, candidateJob, claimKey, type Claim } from "./idempotency.ts";
 import type { SubmitOptions } from "./job-service.ts";
 import { encodeStored, readObject } from "./stored.ts";
@@ -23,6 +23,8 @@ export interface AcceptDeps {
   readonly random: Random;
   /** Workers that one job may have; default `LIMITS.workersMax`. */
   readonly workersMax?: number;
+  /** Whether failed batches can be sent to queues of users; default: no. */
+  readonly sendsDeadLetters?: boolean;
 }
 
 /** So many collisions of 20 random bits within one millisecond do not happen; a bug that looks like it must not spin. */
@@ -47,23 +49,17 @@ export async function accept(
   const { hosted } = options;
   const version = await (hosted === undefined ? currentVersion(store, api) : versionOf(store, api, hosted.version));
   const workers = workersOf(deps, version, submission);
+  checkDeadLetters(submission, deps.sendsDeadLetters === true);
   const draft = { ...(await prepare(deps, version, submission)), workers: workers.allowed };
   const claim = await claimKey(store, api, options, mine, "write");
   refuseLate(await store.now(), claim.job);
   const fields = {
     version: version.version,
     accepted_at: now,
-    warnings: [...warningsOf(submission, options), ...workers.warnings],
+    warnings: [...(options.warnings ?? []), ...workers.warnings],
   };
   const host = hosted === undefined ? {} : { hosted: hosted.name };
   return completed(store, await writeJob(store, api, claim, { ...draft, ...fields, ...host }, submission));
-}
-
-/** What was asked for and is not done, so that nobody waits for it. */
-function warningsOf({ deadLetterQueue }: Submission, { warnings = [] }: SubmitOptions): readonly string[] {
-  if (deadLetterQueue === null) return warnings;
-  const unsent = "sqs_dead_letter_queue: nothing is sent to it by this service; failed items stand under errors";
-  return [...warnings, unsent];
 }
 
 type Draft = Omit<JobSpec, "format" | "job" | "api" | "submission">;
@@ -75,19 +71,20 @@ async function prepare(
   submission: Submission,
 ): Promise<Omit<Draft, "version" | "accepted_at" | "warnings" | "workers">> {
   const deadLetters = submission.deadLetterQueue;
+  // With a dead-letter queue the whole batch is tried so often and never taken apart, as the predecessor did.
+  const asked = deadLetters?.maxReceiveCount ?? submission.attempts ?? spec.attempts;
+  const attempts = Math.min(asked, LIMITS.attemptsMax);
   return {
     config: submission.config,
     timeout_seconds: submission.timeoutSeconds,
     input: await jobInput(deps.dataset, submission, submission.input.batchSize ?? spec.batch_size),
-    // With a dead-letter queue the whole batch is tried so often and never taken apart, as the predecessor did.
-    attempts: Math.min(deadLetters?.maxReceiveCount ?? submission.attempts ?? spec.attempts, LIMITS.attemptsMax),
+    attempts,
     isolate: deadLetters === null && (submission.isolate ?? spec.isolate),
     batch_timeout_seconds:
       submission.batchTimeoutSeconds === undefined ? spec.batch_timeout_seconds : submission.batchTimeoutSeconds,
     priority: submission.priority,
     labels: submission.labels,
-    dead_letter_queue:
-      deadLetters === null ? null : { arn: deadLetters.arn, max_receive_count: deadLetters.maxReceiveCount },
+    dead_letter_queue: deadLetters === null ? null : { arn: deadLetters.arn, max_receive_count: attempts },
   };
 }
 

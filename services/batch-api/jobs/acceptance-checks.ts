@@ -1,6 +1,7 @@
 /** What can be known of a lister's sources before a job is accepted: paths, patterns, rights, and that anything matches. */
 import { DatasetError, type Dataset, type DatasetFault } from "../../backends/dataset.ts";
 import { Problem, type ProblemCode } from "../../protocol/problems.ts";
+import type { Submission } from "../../protocol/submission.ts";
 import type { DryRun } from "./job-service.ts";
 import { sourceMatcher, sourceUris, type ListerInput } from "./source-paths.ts";
 
@@ -17,6 +18,17 @@ const CODE_OF_FAULT = {
   archived: "source_denied",
   unreachable: "source_unreachable",
 } as const satisfies Record<DatasetFault, ProblemCode>;
+
+/** A queue for failed batches is of use only where something can be sent to it. Throws `Problem`. */
+export function checkDeadLetters({ deadLetterQueue }: Pick<Submission, "deadLetterQueue">, sends: boolean): void {
+  if (deadLetterQueue === null || sends) return;
+  const fix =
+    "start the service with AWS credentials that may send to the queue (AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret), " +
+    "or leave the field out: failed items stand under errors";
+  throw new Problem("invalid_body", "", [
+    { field: "dead_letter_queue", found: "a service without AWS credentials", fix },
+  ]);
+}
 
 /** The paths as URIs, when all can be listed and at least one object matches. Throws `Problem`. */
 export async function checkSources(dataset: Dataset, input: ListerInput): Promise<readonly string[]> {

@@ -3,7 +3,7 @@ import type { Clock } from "../../backends/clock.ts";
 import type { LogStore } from "../../backends/log-store.ts";
 import { isFinal } from "../../protocol/states.ts";
 import { accept, type AcceptDeps } from "./accept.ts";
-import { listSources } from "./acceptance-checks.ts";
+import { checkDeadLetters, listSources } from "./acceptance-checks.ts";
 import { followLogs, watchJob } from "./events.ts";
 import type { JobService } from "./job-service.ts";
 import { listJobs } from "./listing.ts";
@@ -34,8 +34,10 @@ export function createJobService(deps: JobServiceDeps): JobService {
       deps.poke(api, spec.job);
       return viewJob(deps, api, spec.job);
     },
-    async dryRun(api, { input }, { hosted } = { hosted: false }) {
+    async dryRun(api, submission, { hosted } = { hosted: false }) {
+      const { input } = submission;
       if (!hosted) await currentVersion(store, api);
+      checkDeadLetters(submission, deps.sendsDeadLetters === true);
       return input.kind === "item_list" ? { uris: [], objects: 0 } : listSources(deps.dataset, input);
     },
     get: (api, job) => viewJob(deps, api, job),

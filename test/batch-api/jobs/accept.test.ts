@@ -152,12 +152,24 @@ describe("accept", () => {
   });
 
   it("tries a batch as often as a dead-letter queue asks, without isolation", async () => {
-    const { jobs } = await aService({}, aVersion({ spec: anApiSpec({ isolate: true, attempts: 5 }) }));
+    const version = aVersion({ spec: anApiSpec({ isolate: true, attempts: 5 }) });
+    const { jobs } = await aService({ sendsDeadLetters: true }, version);
 
-    const deadLetterQueue = { arn: "arn:aws:sqs:eu-west-1:1:q", maxReceiveCount: 2 };
-    const { spec } = await jobs.submit("digits", aSubmission({ deadLetterQueue }), ANN);
+    const arn = "arn:aws:sqs:eu-west-1:123456789012:q";
+    const { spec } = await jobs.submit("digits", aSubmission({ deadLetterQueue: { arn, maxReceiveCount: 2 } }), ANN);
+    const byDefault = await jobs.submit("digits", aSubmission({ deadLetterQueue: { arn } }), { principal: "bob" });
 
-    expect(spec).toMatchObject({ attempts: 2, isolate: false, dead_letter_queue: { max_receive_count: 2 } });
-    expect(spec.warnings).toEqual([expect.stringContaining("nothing is sent to it")]);
+    expect(spec).toMatchObject({ attempts: 2, isolate: false, dead_letter_queue: { arn, max_receive_count: 2 } });
+    expect(spec.warnings).toEqual([]);
+    expect(byDefault.spec).toMatchObject({ attempts: 5, isolate: false, dead_letter_queue: { max_receive_count: 5 } });
+  });
+
+  it("refuses a dead-letter queue where nothing can be sent to it, also when it is only checked", async () => {
+    const { jobs } = await aService();
+    const asked = aSubmission({ deadLetterQueue: { arn: "arn:aws:sqs:eu-west-1:123456789012:q", maxReceiveCount: 2 } });
+
+    const words = /^dead_letter_queue: found a service without AWS credentials; start the service with AWS credentials/;
+    await expect(jobs.submit("digits", asked, ANN)).rejects.toThrow(words);
+    await expect(jobs.dryRun("digits", asked)).rejects.toThrow(words);
   });
 });
