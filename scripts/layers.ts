@@ -6,6 +6,9 @@ export const layers = {
   unit: { command: "test", folder: "test", timeoutSeconds: 15, alone: false },
   contracts: { command: "test", folder: "test/contracts", timeoutSeconds: 30, alone: false },
   simulation: { command: "test", folder: "test/simulation", timeoutSeconds: 120, alone: false },
+  sweep: { command: "test", folder: "test/sweep", timeoutSeconds: 120, alone: false },
+  /** Processes for both processors. */
+  mutants: { command: "test", folder: "test/mutants", timeoutSeconds: 240, alone: true },
   /** Real processes, signals and ports: one file at a time, after all others, so that time limits mean something on two cores. */
   system: { command: "test", folder: "test/system", timeoutSeconds: 180, alone: true },
   /** Servers of the cloud's protocols. */

@@ -24,6 +24,13 @@ describe("the layers of tests", () => {
   });
 
   it("start no server of the cloud with npm test", () => {
-    expect(vitestProjects("test").map(({ test }) => test.name)).toEqual(["unit", "contracts", "simulation", "system"]);
+    expect(vitestProjects("test").map(({ test }) => test.name)).toEqual([
+      "unit",
+      "contracts",
+      "simulation",
+      "sweep",
+      "mutants",
+      "system",
+    ]);
   });
 });
