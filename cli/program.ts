@@ -115,9 +115,11 @@ function addReading(add: Add): void {
     .option("--failed", "the failed items in place of the results")
     .option("-f, --follow", "go on until the job has ended")
     .option("-o, --file <FILE>", "write to FILE in place of stdout");
-  add("verify <NAMES...>", "check the promises on a job's objects: [API] JOB", () =>
+  add("verify [NAMES...]", "check the promises on a job's objects: [API] JOB", () =>
     import("./commands/verify.ts").then((module) => module.verify),
-  );
+  )
+    .option("--all", "check every job, or those of one API")
+    .option("--store <S3_URI>", "jobs of a cluster: s3://BUCKET, read with this machine's credentials and region");
 }
 
 function addAddressing(add: Add): void {

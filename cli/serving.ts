@@ -18,7 +18,7 @@ export interface ServingOptions {
   readonly allow: readonly string[];
   readonly lanes: number;
   /** Default: everything for ever. */
-  readonly retention?: LaptopOptions["retention"];
+  readonly retention?: NonNullable<LaptopOptions["retention"]>;
   readonly onFatal: (error: unknown) => void;
 }
 

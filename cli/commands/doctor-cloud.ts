@@ -8,6 +8,7 @@ import { readServiceConfig, type ServiceConfig } from "../../services/batch-api/
 import { ENV, Misconfigured } from "../../services/protocol/environment.ts";
 import { apiKeys, queueLane } from "../../services/protocol/keys.ts";
 import { FOREVER } from "../../services/protocol/retention.ts";
+import { credentialsIn } from "../bucket-store.ts";
 import type { Cli } from "../cli.ts";
 import type { Finding } from "../finding.ts";
 
@@ -52,7 +53,7 @@ function inDays(days: number | null): string {
 }
 
 async function store(cli: Cli, { api, bucket, region }: ServiceConfig): Promise<readonly Finding[]> {
-  const access = { ...s3AccessFrom(cli.environment), region, ...credentialsOf(cli) };
+  const access = { ...s3AccessFrom(cli.environment), region, ...credentialsIn(cli.environment) };
   const root = apiKeys(api).root;
   const reached = await attempt("bucket", async () => {
     const { clock, random } = cli;
@@ -144,7 +145,7 @@ async function laneFinding(cli: Cli, config: ServiceConfig, url: string, lane: n
   const name = `lane ${String(lane)}`;
   return attempt(name, async () => {
     const { clock, random } = cli;
-    const common = { region: config.region, ...credentialsOf(cli) };
+    const common = { region: config.region, ...credentialsIn(cli.environment) };
     const queue = new SqsQueue({ ...common, clock, random, queueUrls: config.laneUrls, leaseSeconds: LEASE_SECONDS });
     await queue.probe(queueLane(config.api, lane));
     const { GetQueueAttributesCommand, SQSClient } = await import("@aws-sdk/client-sqs");
@@ -192,7 +193,7 @@ async function logGroup(cli: Cli, { logGroup: group, region }: ServiceConfig): P
   const endpoint = cli.environment["AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"] ?? cli.environment[ENV.awsEndpoint];
   const { CloudWatchLogsClient, DescribeLogGroupsCommand } = await import("@aws-sdk/client-cloudwatch-logs");
   const client = new CloudWatchLogsClient({
-    ...{ region, maxAttempts: 2, ...credentialsOf(cli) },
+    ...{ region, maxAttempts: 2, ...credentialsIn(cli.environment) },
     ...(endpoint === undefined ? {} : { endpoint, disableHostPrefix: true }),
   });
   try {
@@ -221,13 +222,6 @@ async function attempt(name: string, look: () => Promise<Finding>): Promise<Find
 }
 
 /** The command's own environment counts, where it holds keys; else the SDK's default chain finds them. */
-function credentialsOf({ environment }: Cli) {
-  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey } = environment;
-  const { AWS_SESSION_TOKEN: sessionToken } = environment;
-  if (accessKeyId === undefined || secretAccessKey === undefined) return {};
-  return { credentials: { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) } };
-}
-
 function finding(name: string, result: Result, says: string): Finding {
   return { name, result, says };
 }

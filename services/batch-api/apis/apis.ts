@@ -8,12 +8,21 @@ import { readProjectSpec } from "../../project/project-spec.ts";
 import { apiNameFault, isReservedApiName } from "../../protocol/api-names.ts";
 import type { ApiSpec, HandlerSpec } from "../../protocol/api-spec.ts";
 import { apiVersion, encodeVersion } from "../../protocol/api-version.ts";
-import type { ApiVersion, CurrentVersion, PodTemplate, TemplateAge } from "../../protocol/jobs.ts";
+import {
+  JOB_FORMAT,
+  type ApiVersion,
+  type CurrentVersion,
+  type PodTemplate,
+  type TemplateAge,
+} from "../../protocol/jobs.ts";
 import { API_PREFIX, apiKeys } from "../../protocol/keys.ts";
 import type { CodeOwner } from "../../protocol/code-owner.ts";
 import { Problem } from "../../protocol/problems.ts";
-import { codeKeys, needCode } from "../janitor/unneeded-code.ts";
-import { readCurrent, swapCurrent } from "./current.ts";
+import { DamagedObject, parseStored, UnreadableObject } from "../../protocol/stored.ts";
+import { readObject } from "../jobs/stored.ts";
+import { putAgain } from "./put-again.ts";
+import { codeKeys, needCode, readUnneeded } from "../janitor/unneeded-code.ts";
+import { readCurrent, readCurrentToSwap, swapCurrent } from "./current.ts";
 import type { ApiService, ApiView, Deployed } from "./api-service.ts";
 
 export interface ApisOptions {
@@ -73,7 +82,10 @@ export class Apis implements ApiService {
   async list(): Promise<readonly ApiView[]> {
     const views: ApiView[] = [];
     for await (const api of this.#names()) {
-      const view = await this.#find(api);
+      const view = await this.#find(api).catch((error: unknown) => {
+        if (error instanceof UnreadableObject) return undefined; // whoever asks for it by its name is told
+        throw error;
+      });
       if (view !== undefined) views.push(view);
     }
     return views;
@@ -83,7 +95,8 @@ export class Apis implements ApiService {
   async withJobs(): Promise<readonly string[]> {
     const names: string[] = [];
     for await (const api of this.#names()) {
-      const sign = (await readCurrent(this.#store, api)) ?? (await this.#firstKey(apiKeys(api).active, () => false));
+      const sign =
+        (await this.#store.read(apiKeys(api).current)) ?? (await this.#firstKey(apiKeys(api).active, () => false));
       if (sign !== undefined) names.push(api);
     }
     return names;
@@ -114,16 +127,20 @@ export class Apis implements ApiService {
     const spec = readSpec(files, api, progress);
     if (!this.#handlerKinds.includes(spec.handler.kind)) throw new Problem("project_spec_invalid", "", [KIND_REFUSED]);
     const fitted = await this.#podTemplate?.(spec); // refuses at once, an environment after minutes
+    const { writes } = await readUnneeded(this.#store, host);
     const environment = await this.#buildEnvironment(files, spec, progress);
     const project = sha256Hex(archive);
     const keys = apiKeys(host);
     const parts = { spec, project, environment, podTemplate: fitted?.template };
     const version = apiVersion(parts, await this.#store.now());
-    const code = codeKeys(host, version);
-    if (!(await needCode(this.#store, host, code))) await this.#buildEnvironment(files, spec, progress);
-    await this.#store.put(keys.project(project), archive);
+    const code = await needCode(this.#store, host, codeKeys(host, version), writes);
+    if (code === "changed") await this.#buildEnvironment(files, spec, progress);
+    await putAgain(this.#store, keys.project(project), archive, (stored) => sha256Hex(stored) === project);
     // A version that existed already keeps the time of its first deployment.
-    await this.#store.put(keys.version(version.version), Buffer.from(encodeVersion(version)));
+    const versionKey = keys.version(version.version);
+    await putAgain(this.#store, versionKey, Buffer.from(encodeVersion(version)), (stored) =>
+      isReadable(versionKey, stored),
+    );
     const template = fitted === undefined ? {} : { template: fitted.age };
     return { version: version.version, ...template };
   }
@@ -183,7 +200,7 @@ export class Apis implements ApiService {
     if (current === undefined) return undefined;
     const versions = await this.#versions(api, current.value.version);
     const version = versions.find((candidate) => candidate.version === current.value.version);
-    if (version === undefined) return undefined;
+    if (version === undefined) throw new DamagedObject(apiKeys(api).version(current.value.version), "is gone");
     const shown = versions.slice(0, VERSIONS_SHOWN).map((v) => ({ version: v.version, created_at: v.created_at }));
     return { current: version, versions: shown };
   }
@@ -192,8 +209,11 @@ export class Apis implements ApiService {
   async #versions(api: string, current: string): Promise<ApiVersion[]> {
     const versions: ApiVersion[] = [];
     for await (const key of this.#keys(apiKeys(api).versions)) {
-      const stored = await this.#store.get(key);
-      if (stored !== undefined) versions.push(JSON.parse(stored.bytes.toString()) as ApiVersion);
+      const version = await readObject<ApiVersion>(this.#store, key, JOB_FORMAT).catch((error: unknown) => {
+        if (error instanceof UnreadableObject && key !== apiKeys(api).version(current)) return undefined; // new jobs do without
+        throw error;
+      });
+      if (version !== undefined) versions.push(version);
     }
     const age = (one: ApiVersion) => one.created_at ?? (one.version === current ? Infinity : 0);
     return versions.sort(
@@ -204,8 +224,8 @@ export class Apis implements ApiService {
   /** Swaps until it is so: of two deployments at once the later swap wins. */
   async #makeCurrent(api: string, next: Omit<CurrentVersion, "generation">): Promise<Deployed["change"]> {
     for (;;) {
-      const before = await readCurrent(this.#store, api);
-      if (before?.value.version === next.version) return "unchanged";
+      const before = await readCurrentToSwap(this.#store, api);
+      if (before?.value?.version === next.version) return "unchanged";
       if (await swapCurrent(this.#store, api, next, before)) return before === undefined ? "created" : "updated";
     }
   }
@@ -241,6 +261,16 @@ export class Apis implements ApiService {
       for (const entry of page.entries) yield entry.key;
       after = page.next;
     } while (after !== undefined);
+  }
+}
+
+function isReadable(key: string, bytes: Buffer): boolean {
+  try {
+    parseStored(key, bytes, JOB_FORMAT);
+    return true;
+  } catch (error) {
+    if (error instanceof UnreadableObject) return !(error instanceof DamagedObject);
+    throw error;
   }
 }
 

@@ -13,7 +13,7 @@ import { apiVersion, encodeVersion, isNewerTemplate } from "../../protocol/api-v
 import type { ApiVersion, PodTemplate, TemplateAge } from "../../protocol/jobs.ts";
 import { apiKeys } from "../../protocol/keys.ts";
 import type { DriverLog } from "../driver/context.ts";
-import { codeKeys, needCode } from "../janitor/unneeded-code.ts";
+import { codeKeys, needCode, readUnneeded } from "../janitor/unneeded-code.ts";
 import { versionOf } from "../jobs/versions.ts";
 import { readCurrent, swapCurrent, type StoredCurrent } from "./current.ts";
 import { projectFilesOf } from "./stored-project.ts";
@@ -77,9 +77,11 @@ export class TemplateRenewal {
     const former = await versionOf(store, api, before.value.version);
     const { spec, project } = former;
     const podTemplate = fit(spec, template);
+    const { writes } = await readUnneeded(store, api);
     const environment = await this.#environmentOf(api, former, template, signal);
     const next = apiVersion({ spec, project, environment, podTemplate }, await store.now());
-    if (!(await needCode(store, api, codeKeys(api, next)))) await this.#environmentOf(api, former, template, signal);
+    const code = await needCode(store, api, codeKeys(api, next), writes);
+    if (code === "changed") await this.#environmentOf(api, former, template, signal);
     await store.put(apiKeys(api).version(next.version), Buffer.from(encodeVersion(next)));
     if (!(await swapCurrent(store, api, { version: next.version, template: age }, before))) return; // the next look sees why
     if (next.version === former.version) return;

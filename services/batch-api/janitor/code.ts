@@ -7,7 +7,7 @@ import { readCurrent } from "../apis/current.ts";
 import { readObject, readRecord } from "../jobs/stored.ts";
 import type { Allowance } from "./allowance.ts";
 import type { KeptJob } from "./kept-jobs.ts";
-import { keysUnder, namesUnder, remove, removeUnder } from "./objects.ts";
+import { keysUnder, namesUnder, remove } from "./objects.ts";
 import {
   codeKeys,
   readUnneeded,
@@ -44,9 +44,10 @@ export class CodeJanitor {
       return;
     const named = await this.#namedBy(api, jobs, allowance);
     if (named === undefined) return;
+    const beganMs = this.#clock.monotonicMs();
     allowance.spend();
-    const marked = await this.#mark(api, { there, named }, await readUnneeded(this.#store, api), allowance);
-    if (marked !== undefined) await this.#removeMarked(api, marked, allowance);
+    const mark = await this.#mark(api, { there, named }, await readUnneeded(this.#store, api), allowance);
+    if (mark !== undefined) await this.#removeMarked(api, mark, beganMs, allowance);
   }
 
   async #listed(api: string, allowance: Allowance): Promise<readonly string[]> {
@@ -89,42 +90,54 @@ export class CodeJanitor {
     return named;
   }
 
-  /** Notes what nothing names and forgets what is named again; answers the record as it is then. */
+  /** Notes what nothing names and forgets what is named again; answers what is this call's to remove. */
   async #mark(
     api: string,
     { there, named }: Code,
     before: StoredUnneeded,
     allowance: Allowance,
-  ): Promise<StoredUnneeded | undefined> {
+  ): Promise<Mark | undefined> {
     const now = await this.#store.now();
     const next: Record<string, Unneeded> = {};
+    const due: string[] = [];
     for (const key of there) {
       if (named.has(key)) continue;
-      const known = before.code[key];
-      const isDue = known !== undefined && now - known.since >= UNNEEDED_MS;
-      next[key] = isDue ? { since: known.since, removing: now } : (known ?? { since: now });
+      const known = before.code[key] ?? { since: now };
+      // One that is being removed is its remover's, until that must have ended: a second one could remove what is made anew.
+      const isDue = now - known.since >= UNNEEDED_MS && now - (known.removing ?? -Infinity) >= REMOVING_MS;
+      if (isDue) due.push(key);
+      next[key] = isDue ? { since: known.since, removing: now } : known;
     }
-    if (JSON.stringify(next) === JSON.stringify(before.code)) return before;
+    if (JSON.stringify(next) === JSON.stringify(before.code)) return undefined;
     allowance.spend();
-    return await swapUnneeded(this.#store, api, before, next); // a lost race is left to the next look
+    const record = await swapUnneeded(this.#store, api, before, next); // a lost race is left to the next look
+    return record === undefined || due.length === 0 ? undefined : { record, due };
   }
 
   /** Versions first: while one is there, what it names should be. */
-  async #removeMarked(api: string, marked: StoredUnneeded, allowance: Allowance): Promise<void> {
-    const removing = Object.keys(marked.code).filter((key) => marked.code[key]?.removing !== undefined);
-    if (removing.length === 0) return;
+  async #removeMarked(api: string, { record, due }: Mark, beganMs: number, allowance: Allowance): Promise<void> {
     const keys = apiKeys(api);
-    const beganMs = this.#clock.monotonicMs();
-    for (const key of removing.sort(
-      (a, b) => Number(b.startsWith(keys.versions)) - Number(a.startsWith(keys.versions)),
-    )) {
-      if (this.#clock.monotonicMs() - beganMs > REMOVING_MS / 2) return; // whoever waits for it soon waits no more
+    const rank = (key: string) => Number(!key.startsWith(keys.versions));
+    for (const key of due.toSorted((a, b) => rank(a) - rank(b))) {
       // Its end first: an environment without one is not there, with one it is whole.
-      if (key.endsWith("/")) await removeUnder(this.#store, [`${key}end.json`, key], allowance);
-      else await remove(this.#store, key, allowance);
+      const prefixes = key.endsWith("/") ? [`${key}end.json`, key] : [key];
+      for (const prefix of prefixes) {
+        for await (const each of keysUnder(this.#store, prefix, allowance)) {
+          if (this.#clock.monotonicMs() - beganMs > REMOVING_MS / 2) return; // soon it is no longer ours
+          await remove(this.#store, each, allowance);
+        }
+      }
     }
-    allowance.spend();
-    const left = Object.entries(marked.code).filter(([key]) => !removing.includes(key));
-    await swapUnneeded(this.#store, api, marked, Object.fromEntries(left));
+    for (let before = record; ;) {
+      allowance.spend(2);
+      const left = Object.entries(before.code).filter(([key]) => !due.includes(key));
+      if ((await swapUnneeded(this.#store, api, before, Object.fromEntries(left))) !== undefined) return;
+      before = await readUnneeded(this.#store, api);
+    }
   }
+}
+
+interface Mark {
+  readonly record: StoredUnneeded;
+  readonly due: readonly string[];
 }

@@ -57,19 +57,26 @@ export async function swapUnneeded(
 }
 
 /**
- * Before code is named: from now on it is not unneeded. Answers false when it was: then a removal may have come before, and what
- * makes the code must be done again. Throws `Problem` (conflict) while it is being removed, which takes seconds.
+ * Before code is named: from now on none of it counts as unneeded, and it takes long to become so anew. `writes` is what the record
+ * counted before the code was made, or found; answers whether it has changed since. Then what was found may have been removed, and must be
+ * made again. Throws `Problem` (conflict) during a removal, which takes seconds.
  */
-export async function needCode(store: ObjectStore, api: string, keys: readonly string[]): Promise<boolean> {
-  for (let wasNeeded = true; ; wasNeeded = false) {
+export async function needCode(
+  store: ObjectStore,
+  api: string,
+  keys: readonly string[],
+  writes: number,
+): Promise<"as it was" | "changed"> {
+  for (;;) {
     const before = await readUnneeded(store, api);
     const [found, left] = split(Object.entries(before.code), ([key]) => keys.includes(key));
-    if (found.length === 0) return wasNeeded;
-    const now = await store.now();
-    if (found.some(([, { removing }]) => removing !== undefined && now - removing < REMOVING_MS)) {
-      const detail =
-        "Old code of this API with the same content is being removed at this moment; deploy again in a minute.";
-      throw new Problem("conflict", detail);
+    if (found.length === 0) return before.writes === writes ? "as it was" : "changed";
+    if (found.some(([, { removing }]) => removing !== undefined)) {
+      const now = await store.now();
+      if (found.some(([, { removing = -Infinity }]) => now - removing < REMOVING_MS)) {
+        const what = "Old code of this API with the same content is being removed at this moment";
+        throw new Problem("conflict", `${what}; deploy again in ten minutes.`);
+      }
     }
     await swapUnneeded(store, api, before, Object.fromEntries(left));
   }

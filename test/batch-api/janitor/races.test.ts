@@ -5,7 +5,7 @@ import type { MemoryStore } from "../../../services/backends/object-store.memory
 import type { ObjectStore } from "../../../services/backends/object-store.ts";
 import { accept } from "../../../services/batch-api/jobs/accept.ts";
 import { refuseRemovedResults } from "../../../services/batch-api/jobs/kept-results.ts";
-import { codeKeys, needCode } from "../../../services/batch-api/janitor/unneeded-code.ts";
+import { codeKeys, needCode, readUnneeded } from "../../../services/batch-api/janitor/unneeded-code.ts";
 import { encodeStored } from "../../../services/batch-api/jobs/stored.ts";
 import { jobKeys } from "../../../services/protocol/keys.ts";
 import { Problem } from "../../../services/protocol/problems.ts";
@@ -37,10 +37,10 @@ function inTurns(
 ): ObjectStore {
   const methods = ["put", "get", "size", "read", "swap", "list", "delete", "now"] as const;
   const turned = methods.map((name) => {
-    const call = async (...given: readonly unknown[]) => {
+    const call = async (...given: unknown[]) => {
       await scheduler.schedule(Promise.resolve(), `${who} ${name} ${String(given[0])}`);
       clock.ms += jumps();
-      return (store[name] as (...args: readonly unknown[]) => unknown).apply(store, given);
+      return (store[name] as (...args: unknown[]) => unknown).apply(store, given);
     };
     return [name, call] as const;
   });
@@ -72,6 +72,13 @@ const jumpsOf = (most: number) =>
     fc.oneof({ weight: 25, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: most }) }),
     { minLength: 10, maxLength: 60 },
   );
+
+/** As a builder does: nothing when its end is there. */
+async function putEnvironment(store: ObjectStore, key: string): Promise<void> {
+  if ((await store.size(KEYS.environmentEnd(key))) !== undefined) return;
+  await store.put(KEYS.environmentPart(key, "b", 0), Buffer.from("part"));
+  await store.put(KEYS.environmentEnd(key), Buffer.from("{}"));
+}
 
 const told = { accepted: 0, refused: 0, retried: 0, removedParents: 0, deployed: 0, removedCode: 0 };
 
@@ -135,7 +142,8 @@ describe("janitors beside submissions", () => {
         fc.scheduler(),
         jumpsOf(10),
         fc.integer({ min: -2, max: 2 }),
-        async (scheduler, jumps, dueHours) => {
+        fc.nat(60),
+        async (scheduler, jumps, dueHours, callsBefore) => {
           const { store, clock } = await aStore();
           const parent = jobAt(NOW);
           await putEnded(store, parent);
@@ -185,34 +193,47 @@ describe("janitors beside submissions", () => {
 
   it("leave no API without its code, whoever deploys again what was about to go", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.scheduler(), fc.integer({ min: 700, max: 740 }), async (scheduler, unneededHours) => {
-        const { store, clock } = await aStore();
-        await putVersion(store, OLD);
-        await aJanitor(store, clock).janitor.pass(API, forever);
-        clock.ms = NOW + unneededHours * 3600 * 1000;
-        const step = hours([0, 0, 0, 1, 0]);
-        const deploy = async () => {
-          const own = inTurns(store, clock, scheduler, "deploy", () => 0);
-          await putVersion(own, OLD);
-          if (!(await needCode(own, API, codeKeys(API, OLD)))) await putVersion(own, OLD);
-          const current = await own.read(KEYS.current);
-          await own.swap(KEYS.current, encodeStored({ version: "old", generation: 2 }), current?.version);
-          return true;
-        };
-        const passes = ["one", "two"].map(async (who) => {
-          const { janitor } = aJanitor(inTurns(store, clock, scheduler, who, step), clock);
-          for (let pass = 0; pass < 3; pass += 1) await janitor.pass(API, forever);
-        });
-        const deployed = refusable(deploy);
-        await scheduler.waitFor(Promise.all([deployed, ...passes]));
+      fc.asyncProperty(
+        fc.scheduler(),
+        fc.integer({ min: 700, max: 740 }),
+        fc.nat(60),
+        async (scheduler, unneededHours, callsBefore) => {
+          const { store, clock } = await aStore();
+          await putVersion(store, OLD);
+          await aJanitor(store, clock).janitor.pass(API, forever);
+          clock.ms = NOW + unneededHours * 3600 * 1000;
+          const step = () => 0;
+          const deploy = async () => {
+            const own = inTurns(store, clock, scheduler, "deploy", () => 0);
+            for (let call = 0; call < callsBefore; call += 1) await own.now();
+            for (let call = 0; call < callsBefore; call += 1) await own.now();
+            await putEnvironment(own, "e-old"); // built, or found made
+            await needCode(own, API, codeKeys(API, OLD));
+            await putEnvironment(own, "e-old");
+            await own.put(KEYS.project(OLD.project), Buffer.from("archive"));
+            await own.put(KEYS.version("old"), encodeStored(OLD));
+            const current = await own.read(KEYS.current);
+            await own.swap(KEYS.current, encodeStored({ version: "old", generation: 2 }), current?.version);
+            return true;
+          };
+          const passes = ["one", "two"].map(async (who) => {
+            const { janitor } = aJanitor(inTurns(store, clock, scheduler, who, step), clock);
+            for (let pass = 0; pass < 3; pass += 1) {
+              await janitor.pass(API, forever);
+              clock.ms += 3600_000;
+            }
+          });
+          const deployed = refusable(deploy);
+          await scheduler.waitFor(Promise.all([deployed, ...passes]));
 
-        const there = await Promise.all([KEYS.version("old"), KEYS.project(OLD.project), KEYS.environmentEnd("e-old"), KEYS.environmentPart("e-old", "b", 0)].map((key) => store.size(key))); // prettier-ignore
-        if ((await deployed) === undefined) told.removedCode += there.includes(undefined) ? 1 : 0;
-        else {
-          told.deployed += 1;
-          expect(there).not.toContain(undefined);
-        }
-      }),
+          const there = await Promise.all([KEYS.version("old"), KEYS.project(OLD.project), KEYS.environmentEnd("e-old"), KEYS.environmentPart("e-old", "b", 0)].map((key) => store.size(key))); // prettier-ignore
+          if ((await deployed) === undefined) told.removedCode += there.includes(undefined) ? 1 : 0;
+          else {
+            told.deployed += 1;
+            expect(there).not.toContain(undefined);
+          }
+        },
+      ),
       { numRuns: 60 },
     );
     expect(told.deployed).toBeGreaterThan(3);

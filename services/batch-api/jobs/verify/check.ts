@@ -7,5 +7,7 @@ export interface Check {
   readonly invariants: readonly string[];
   /** Whether the job has come so far; default: always. */
   readonly when?: (facts: JobFacts) => boolean;
+  /** It looks at rows, which retention removes before the record. */
+  readonly ofRows?: true;
   readonly run: (facts: JobFacts) => Iterable<Finding> | AsyncIterable<Finding>;
 }

@@ -83,9 +83,19 @@ function* finalCounts({ state, manifest, folded, itemsOf, items, keys }: JobFact
   }
 }
 
-function* progress({ state, folded, itemsOf, items, final }: JobFacts): Generator<Finding> {
-  const { counts } = state;
-  if (counts === null) return;
+function* progress(facts: JobFacts): Generator<Finding> {
+  const { state } = facts;
+  const live = state.live ?? undefined;
+  for (const name of ["batches_running", "batches_waiting"] as const) {
+    if (live !== undefined && live[name] < 0) {
+      yield { problem: `the state says ${name} = ${String(live[name])}, below zero`, mend: RECOUNT };
+    }
+  }
+  if (state.counts !== null) yield* progressOf(facts, state.counts);
+  if (live !== undefined) yield* progressOf(facts, live.counts);
+}
+
+function* progressOf({ state, folded, itemsOf, items, final }: JobFacts, counts: JobCounts): Generator<Finding> {
   for (const [name, value] of Object.entries(counts)) {
     if (typeof value === "number" && value < 0) {
       yield { problem: `the state says ${name} = ${String(value)}, below zero`, mend: RECOUNT };

@@ -1,4 +1,5 @@
 /** The end: states along the table, the hook behind all batches, a final state that follows from what ended the work. */
+import type { ObjectStore } from "../../../backends/object-store.ts";
 import type { CompletionRecord, StateRecord } from "../../../protocol/jobs.ts";
 import { apiKeys } from "../../../protocol/keys.ts";
 import type { LaneRecord } from "../../../protocol/lanes.ts";
@@ -27,6 +28,11 @@ export const endChecks: readonly Check[] = [
     invariants: ["I7", "I17"],
     when: ({ final }) => final,
     run: finalStays,
+  },
+  {
+    name: "nothing that follows from the cut came before it",
+    invariants: ["I17"],
+    run: cutFirst,
   },
   { name: "markers say where the job is listed", invariants: ["I1", "I12"], run: markers },
   { name: "an ended job holds no lane", invariants: ["I11", "I12"], when: ({ final }) => final, run: laneFreed },
@@ -92,6 +98,21 @@ function* finalStays({ state, stateAfter, cut, keys }: JobFacts): Generator<Find
   if (JSON.stringify(state) !== JSON.stringify(stateAfter)) {
     yield { problem: `the job was ${state.state}, and its state changed while it was looked at`, mend: BUG };
   }
+}
+
+/** Looked for last, because it is written first: a job that ends meanwhile is not blamed. */
+async function* cutFirst({ store, keys, manifest, final }: JobFacts): AsyncGenerator<Finding> {
+  if (final) return; // then its absence is told
+  if (manifest === undefined && !(await isThere(store, keys.parts))) return;
+  if ((await store.size(keys.cut)) !== undefined) return;
+  yield {
+    problem: `${manifest === undefined ? `${keys.parts}…` : keys.manifest} is there, and ${keys.cut} is not`,
+    mend: BUG,
+  };
+}
+
+async function isThere(store: ObjectStore, prefix: string): Promise<boolean> {
+  return (await store.list(prefix, { limit: 1 })).entries.length > 0;
 }
 
 /** Read in this order, so that a job that ends meanwhile is not blamed: active/ goes after ended/ came, and both after the state. */

@@ -15,6 +15,8 @@ import { jobKeys } from "../../../protocol/keys.ts";
 import type { LedgerLine, VerdictLine } from "../../../protocol/ledger.ts";
 import { SPLIT_FORMAT, type SplitEnd, type SplitFile } from "../../../protocol/pointers.ts";
 import { isFinal } from "../../../protocol/states.ts";
+import type { RetentionRecord } from "../../../protocol/retention.ts";
+import { endOfResults } from "../kept-results.ts";
 import { readState } from "../state-record.ts";
 import { readObject, readRecord } from "../stored.ts";
 import { readSpec } from "../view.ts";
@@ -33,6 +35,8 @@ export interface JobFacts {
   readonly completion: CompletionRecord | undefined;
   readonly cut: Cut | undefined;
   readonly manifest: Manifest | undefined;
+  /** That its results are kept no more. */
+  readonly retention: RetentionRecord | undefined;
   readonly ledgers: readonly ReadLog<LedgerLine>[];
   readonly verdicts: readonly ReadLog<VerdictLine>[];
   readonly end: SplitEnd | undefined;
@@ -57,6 +61,7 @@ export async function readFacts(store: ObjectStore, api: string, job: string): P
   const input = await readSplits(store, keys);
   const completion = (await readRecord<CompletionRecord>(store, keys.completion))?.value;
   const manifest = await readObject<Manifest>(store, keys.manifest, JOB_FORMAT);
+  const retention = await endOfResults(store, api, job);
   const { state: stateAfter } = await readState(store, api, job);
   const folded = foldLines(ledgers, verdicts, spec.attempts, input.itemsOf);
   const final = isFinal(state.state);
@@ -70,6 +75,7 @@ export async function readFacts(store: ObjectStore, api: string, job: string): P
     completion,
     cut,
     manifest,
+    retention,
     ledgers,
     verdicts,
     ...input,

@@ -17,14 +17,15 @@ export const ledgerChecks: readonly Check[] = [
   { name: "ledgers and verdicts are whole lines of their own worker", invariants: ["I17"], run: wholeLines },
   { name: "outcomes fit their batches", invariants: ["I2", "I4"], run: outcomesFit },
   { name: "a later attempt follows a failed one", invariants: ["I18"], when: isCut, run: attemptsFollow },
+  { name: "verdicts are of batches and attempts of the job", invariants: ["I14"], run: verdictsFit },
   {
     name: "deaths are charged to batches that the dead had started",
     invariants: ["I14"],
     when: isCut,
     run: verdictsCharge,
   },
-  { name: "sealed parts are as they were sealed", invariants: ["I16", "I17"], run: sealedParts },
-  { name: "rows of one part do not overlap", invariants: ["I16"], run: rowsApart },
+  { name: "sealed parts are as they were sealed", invariants: ["I16", "I17"], ofRows: true, run: sealedParts },
+  { name: "rows of one part do not overlap", invariants: ["I16"], ofRows: true, run: rowsApart },
   {
     name: "the cut lies on line ends within the logs",
     invariants: ["I17"],
@@ -105,6 +106,24 @@ function* attemptsFollow(facts: JobFacts): Generator<Finding> {
 
 function ordinal(attempt: number): string {
   return ["zeroth", "first", "second", "third"][attempt] ?? `${String(attempt)}th`;
+}
+
+function* verdictsFit({ verdicts, itemsOf, spec }: JobFacts): Generator<Finding> {
+  for (const { key, lines } of verdicts) {
+    for (const { line } of lines) {
+      const where = `${key}: the verdict over batch ${String(line.batch)}, attempt ${String(line.attempt)},`;
+      const items = itemsOf[line.batch];
+      if (items === undefined) yield { problem: `${where} is of a batch that the split does not have`, mend: BUG };
+      if (line.attempt < 1 || line.attempt > spec.attempts) {
+        yield { problem: `${where} is beyond the ${String(spec.attempts)} attempts of the job`, mend: BUG };
+      }
+      if (line.range === undefined || items === undefined) continue;
+      const [from, to] = line.range;
+      if (from < 0 || from >= to || to > items) {
+        yield { problem: `${where} names items ${String(from)} to ${String(to)} of ${String(items)}`, mend: BUG };
+      }
+    }
+  }
 }
 
 function* verdictsCharge({ ledgers, verdicts }: JobFacts): Generator<Finding> {

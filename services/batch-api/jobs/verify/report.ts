@@ -12,8 +12,11 @@ export interface CheckResult {
   readonly name: string;
   /** Invariants of docs/reliability that it shows, such as I4. */
   readonly invariants: readonly string[];
-  /** not_yet: the job has not come so far that its objects can show it. */
-  readonly result: "holds" | "broken" | "not_yet";
+  /**
+   * not_yet: the job has not come so far that its objects can show it, or those cannot be read · removed: they are not kept any more,
+   * as the retention settings say.
+   */
+  readonly result: "holds" | "broken" | "not_yet" | "removed";
   /** At most FINDINGS_MAX of them. */
   readonly findings: readonly Finding[];
 }
@@ -21,6 +24,7 @@ export interface CheckResult {
 export interface VerifyReport {
   readonly api: string;
   readonly job: string;
+  /** "unknown" when it cannot be read. */
   readonly state: string;
   readonly final: boolean;
   /** True when nothing is broken. */
@@ -28,6 +32,8 @@ export interface VerifyReport {
   readonly batches: number;
   readonly items: number;
   readonly checks: readonly CheckResult[];
+  /** Since when and why results are not kept any more, in words; absent: they are. */
+  readonly results_removed?: string;
 }
 
 export const FINDINGS_MAX = 20;

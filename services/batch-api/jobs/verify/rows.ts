@@ -13,14 +13,39 @@ const BUG = "do not use this job's managed results; submit it again, and report 
 const ended = ({ final, manifest }: JobFacts) => final && manifest !== undefined;
 
 export const rowChecks: readonly Check[] = [
-  { name: "parts hold the bytes and rows that the manifest proves", invariants: ["I16"], when: ended, run: partsHold },
-  { name: "the index says where each winner's rows are", invariants: ["I16"], when: ended, run: indexFits },
-  { name: "each result row is of its batch, and there once", invariants: ["I3", "I16"], when: ended, run: rowsOnce },
-  { name: "no batch is reported failed before its last attempt", invariants: ["I9"], when: ended, run: failedAtLast },
+  {
+    name: "parts hold the bytes and rows that the manifest proves",
+    invariants: ["I16"],
+    when: ended,
+    ofRows: true,
+    run: partsHold,
+  },
+  {
+    name: "the index says where each winner's rows are",
+    invariants: ["I16"],
+    when: ended,
+    ofRows: true,
+    run: indexFits,
+  },
+  {
+    name: "each result row is of its batch, and there once",
+    invariants: ["I3", "I16"],
+    when: ended,
+    ofRows: true,
+    run: rowsOnce,
+  },
+  {
+    name: "no batch is reported failed before its last attempt",
+    invariants: ["I9"],
+    when: ended,
+    ofRows: true,
+    run: failedAtLast,
+  },
   {
     name: "each failed item has one error row, in input order",
     invariants: ["I2", "I16"],
     when: ended,
+    ofRows: true,
     run: errorsCover,
   },
 ];
