@@ -5,6 +5,7 @@ import type { ResultRow, StateRecord } from "../../services/protocol/jobs.ts";
 import { apiKeys, jobKeys } from "../../services/protocol/keys.ts";
 import type { CompletionRecord } from "../../services/protocol/jobs.ts";
 import type { LaneRecord } from "../../services/protocol/lanes.ts";
+import { chargeProblem } from "./charges.ts";
 import type { Cluster } from "./cluster.ts";
 import type { UserJob } from "./user-job.ts";
 import { API } from "./workload.ts";
@@ -44,12 +45,8 @@ function endedForAReason(cluster: Cluster, { name, planned }: UserJob, { state, 
 }
 
 /** I1, I4, I16: each item is in the results or in the errors, once; a result is what the handler made of this very item. */
-async function rowProblems(
-  cluster: Cluster,
-  { name, planned }: UserJob,
-  id: string,
-  { state }: StateRecord,
-): Promise<string[]> {
+async function rowProblems(cluster: Cluster, user: UserJob, id: string, { state }: StateRecord): Promise<string[]> {
+  const { name, planned } = user;
   const jobs = createJobService({
     store: cluster.store,
     lanes: 1,
@@ -77,7 +74,11 @@ async function rowProblems(
     last = row.index;
     if (JSON.stringify(row.result) !== planned.items[row.index]) problems.push(`I4: the result of item ${String(row.index)} of job ${name} is another one's`); // prettier-ignore
   }
-  for await (const { index } of jobs.errors(API, id, options)) see(index, "the errors");
+  for await (const row of jobs.errors(API, id, options)) {
+    see(row.index, "the errors");
+    const problem = chargeProblem(user, row, cluster.world.chosenRates);
+    if (problem !== undefined) problems.push(problem);
+  }
   if (state !== "succeeded" && state !== "completed_with_failures") return problems;
   if (seen.size !== planned.items.length) problems.push(`I1: job ${name} has ${String(seen.size)} rows for ${String(planned.items.length)} items`); // prettier-ignore
   return problems;

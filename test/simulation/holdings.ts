@@ -42,7 +42,7 @@ export class Holdings {
   }
 
   judged(job: string, line: VerdictLine): void {
-    this.#written.add(attempt(job, line));
+    if (line.range === undefined) this.#written.add(attempt(job, line)); // else its attempt goes on
   }
 
   delivered(message: BatchMessage, worker: string): void {

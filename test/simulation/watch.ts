@@ -82,6 +82,7 @@ export class Watch implements StoreObserver, QueueObserver {
     if (rest.startsWith("verdicts/")) {
       this.#world.count("verdict");
       for (const line of parseLines<VerdictLine>(bytes).lines) {
+        if (line.range !== undefined) this.#world.count("ranged verdict");
         this.#fold(job)?.addVerdict(line);
         this.#holdings.judged(job, line);
       }
@@ -97,6 +98,7 @@ export class Watch implements StoreObserver, QueueObserver {
   listed(prefix: string, keys: readonly string[]): void {
     const resumes = prefix.endsWith("/splits/") && keys.length > 0 && keys.every((key) => !key.endsWith("/end.json"));
     if (resumes) this.#world.count("split resumed");
+    if (prefix.includes("/isolation/") && keys.length > 0) this.#world.count("isolation resumed");
   }
 
   sent(_lane: string, message: Message): void {
@@ -176,6 +178,7 @@ export class Watch implements StoreObserver, QueueObserver {
     }
     if (before?.lane && state.lane) this.#driverMoved(job, before.lane, state.lane);
     this.#states.set(job, state);
+    if (state.lane !== null) this.runsOf(job).noteMark(state.lane.epoch, state.sent_through);
     const user = this.#userOf(job);
     if (user !== undefined) user.state = state.state;
     if (isFinal(state.state)) this.#world.count(`job ${state.state}`);
@@ -213,6 +216,7 @@ export class Watch implements StoreObserver, QueueObserver {
     }
     if (record.state !== "claimed") return;
     this.#world.count("hook claimed");
+    this.runsOf(job).noteClaim(record.worker);
     const user = this.#userOf(job);
     if (before?.state !== "open" || before.opening !== record.opening)
       this.#world.broken(`I5: job ${job}: a claim of what was not open`);
