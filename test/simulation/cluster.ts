@@ -89,6 +89,7 @@ export class Cluster {
     const version = aVersion({ api: API });
     const keys = apiKeys(API);
     await this.store.put(keys.version(version.version), encodeStored(version));
+    await this.store.put(keys.project(version.project), Buffer.from("code"));
     await this.store.swap(keys.current, encodeStored({ version: version.version, generation: 1 }), undefined);
   }
 

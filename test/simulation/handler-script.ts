@@ -11,18 +11,33 @@ export interface HandlerScript {
   readonly secondsMin: number;
   readonly secondsMax: number;
   /** Deeds of the first runs of a batch; after them it succeeds, unless the last deed stays. */
-  readonly deeds: ReadonlyMap<number, { readonly first: readonly Deed[]; readonly forever: boolean }>;
+  readonly deeds: ReadonlyMap<number, BadBatch>;
 }
 
-export function drawScript(chance: Chance, batches: number, dreadful: boolean, slow: boolean): HandlerScript {
-  const deeds = new Map<number, { readonly first: readonly Deed[]; readonly forever: boolean }>();
+export interface BadBatch {
+  readonly first: readonly Deed[];
+  readonly forever: boolean;
+  /** The one item of the batch that is to blame, from 0; without it, whatever it runs of the batch. */
+  readonly item?: number;
+}
+
+/** `batchSize`: items of a batch. */
+export function drawScript(
+  chance: Chance,
+  batches: number,
+  batchSize: number,
+  dreadful: boolean,
+  slow: boolean,
+): HandlerScript {
+  const deeds = new Map<number, BadBatch>();
   const badShare = dreadful ? chance.pick([0, 0.02, 0.1, 0.4]) : 0;
   for (let batch = 0; batch < batches; batch += 1) {
     if (!chance.is(badShare)) continue;
     const runs = chance.integer(1, 3);
     const kinds: readonly Deed[] = ["raise", "raise", "raise", "exit", "hang", "kill the worker"];
     const one = chance.pick(kinds);
-    deeds.set(batch, { first: Array.from({ length: runs }, () => one), forever: chance.is(0.3) });
+    const item = chance.is(0.7) ? { item: chance.integer(0, batchSize - 1) } : {};
+    deeds.set(batch, { first: Array.from({ length: runs }, () => one), forever: chance.is(0.4), ...item });
   }
   const hook = chance.pick(["none", "succeeds", "succeeds", dreadful ? "raises" : "succeeds", dreadful ? "kills the worker once" : "none"] as const); // prettier-ignore
   const secondsMax = slow ? chance.between(5, 20) : chance.skewed(0.01, 3);

@@ -41,12 +41,13 @@ function drawJob(chance: Chance, dataset: MemoryDataset, dreadful: boolean, numb
     timeoutSeconds: dreadful && chance.is(0.1) ? chance.integer(5, 60) : null,
     input: files ? putFiles(chance, dataset, number, items, batchSize) : inline(items, batchSize),
     attempts: chance.integer(1, 3),
+    isolate: chance.is(0.8),
     batchTimeoutSeconds: chance.is(0.7) ? (slow ? 30 : 4) : null,
     priority: chance.integer(-1, 1),
     labels: { [NUMBER_LABEL]: String(number) },
     deadLetterQueue: null,
   };
-  let script = drawScript(chance, Math.ceil(count / batchSize), dreadful, slow);
+  let script = drawScript(chance, Math.ceil(count / batchSize), batchSize, dreadful, slow);
   // without a batch timeout a handler that hangs hangs for ever, and is none of ours
   if (submission.batchTimeoutSeconds === null) script = withoutHangs(script);
   const submitAtMs = chance.integer(0, 4_000);
