@@ -1,6 +1,7 @@
 import type { ObjectStore } from "../backends/object-store.ts";
 import { jobKeys } from "../protocol/keys.ts";
 import type { CompletionRecord } from "../protocol/jobs.ts";
+import { parseStored } from "../protocol/stored.ts";
 import type { WorkerDeps } from "./context.ts";
 import type { Handler, RunAnswer } from "./handlers/handler.ts";
 
@@ -85,7 +86,7 @@ function isMine(held: Held | undefined, claim: Claimed): held is Held {
 async function read(store: ObjectStore, key: string): Promise<Held | undefined> {
   const found = await store.read(key);
   if (found === undefined) return undefined;
-  return { record: JSON.parse(found.bytes.toString("utf8")) as CompletionRecord, version: found.version };
+  return { record: parseStored<CompletionRecord>(key, found.bytes), version: found.version };
 }
 
 function encode(record: CompletionRecord): Buffer {

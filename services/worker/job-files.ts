@@ -1,9 +1,11 @@
+import { hash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { ObjectStore } from "../backends/object-store.ts";
 import { apiOf, type ApiVersion, type JobSpec } from "../protocol/jobs.ts";
 import { apiKeys, jobKeys } from "../protocol/keys.ts";
 import type { SplitEnd } from "../protocol/pointers.ts";
+import { DamagedObject, parseStored } from "../protocol/stored.ts";
 import type { WorkerBackends } from "./backends.ts";
 import type { WorkerConfig } from "./config.ts";
 import { mergedConfig } from "./merged-config.ts";
@@ -32,8 +34,9 @@ export async function loadJob(
   const project = await unpacked(store, projects, api, version.project);
   const { environment } = version;
   const python = environment === null ? systemPython : await pythonOf(environment);
-  const end = await store.get(jobKeys(api, job).splitEnd);
-  const splitEnd = end === undefined ? undefined : (JSON.parse(end.bytes.toString("utf8")) as SplitEnd);
+  const endKey = jobKeys(api, job).splitEnd;
+  const end = await store.get(endKey);
+  const splitEnd = end === undefined ? undefined : parseStored<SplitEnd>(endKey, end.bytes);
   return { spec, version, project, python, splitEnd };
 }
 
@@ -75,7 +78,10 @@ async function unpacked(store: ObjectStore, folder: string, api: string, sha256:
   const there = join(folder, sha256);
   if (await isFolder(there)) return there;
   const found = await store.get(apiKeys(api).project(sha256));
-  if (found === undefined) throw new Error(`the project archive ${sha256} of API ${api} is gone from the store`);
+  const key = apiKeys(api).project(sha256);
+  if (found === undefined) throw new DamagedObject(key, "is gone");
+  if (hash("sha256", found.bytes, "hex") !== sha256)
+    throw new DamagedObject(key, "is not the archive that it is named by");
   const { unpackOnce } = await import("../backends/project-archive.ts");
   return unpackOnce(folder, sha256, found.bytes);
 }
@@ -89,6 +95,6 @@ async function isFolder(path: string): Promise<boolean> {
 
 async function readJson<T>(store: ObjectStore, key: string): Promise<T> {
   const found = await store.get(key);
-  if (found === undefined) throw new Error(`${key} is gone from the store`);
-  return JSON.parse(found.bytes.toString("utf8")) as T;
+  if (found === undefined) throw new DamagedObject(key, "is gone");
+  return parseStored<T>(key, found.bytes);
 }

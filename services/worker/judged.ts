@@ -3,6 +3,7 @@ import { jobKeys } from "../protocol/keys.ts";
 import type { ItemRange, VerdictLine } from "../protocol/ledger.ts";
 import { parseLines } from "../protocol/ledger.parse.ts";
 import type { BatchMessage } from "../protocol/messages.ts";
+import { DamagedObject } from "../protocol/stored.ts";
 
 /** True when a verdict stands over this very attempt: the driver has charged it, and will send the next one. */
 export async function isJudged(store: ObjectStore, api: string, message: BatchMessage): Promise<boolean> {
@@ -17,6 +18,16 @@ export async function diedRanges(store: ObjectStore, api: string, message: Batch
   return verdicts.flatMap(({ attempt, range }) => (range !== undefined && attempt === message.attempt ? [range] : []));
 }
 
+/** None of what is damaged: to run a batch once more does no harm, and the driver judges what becomes of the job. */
+function linesOf(key: string, bytes: Buffer): readonly VerdictLine[] {
+  try {
+    return parseLines<VerdictLine>(bytes, key).lines;
+  } catch (error) {
+    if (error instanceof DamagedObject) return [];
+    throw error;
+  }
+}
+
 async function verdictsOver(store: ObjectStore, api: string, message: BatchMessage): Promise<VerdictLine[]> {
   const over: VerdictLine[] = [];
   let after: string | undefined;
@@ -25,8 +36,7 @@ async function verdictsOver(store: ObjectStore, api: string, message: BatchMessa
     for (const { key } of page.entries) {
       const found = await store.get(key);
       if (found === undefined) continue;
-      const { lines } = parseLines<VerdictLine>(found.bytes);
-      over.push(...lines.filter(({ batch }) => batch === message.batch));
+      over.push(...linesOf(key, found.bytes).filter(({ batch }) => batch === message.batch));
     }
     after = page.next;
   } while (after !== undefined);

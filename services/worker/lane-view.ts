@@ -2,6 +2,7 @@ import type { Clock } from "../backends/clock.ts";
 import type { ObjectStore } from "../backends/object-store.ts";
 import { apiKeys, jobKeys } from "../protocol/keys.ts";
 import { EMPTY_LANE, type LaneRecord } from "../protocol/lanes.ts";
+import { DamagedObject, parseStored } from "../protocol/stored.ts";
 import type { WorkerIdentity } from "./context.ts";
 
 /** What the lane record says to this worker. */
@@ -20,9 +21,11 @@ export class LaneView {
   readonly #identity: WorkerIdentity;
   #record: LaneRecord = EMPTY_LANE;
   #readAtMs = -Infinity;
+  readonly #leaseMs: number;
   #splitEnded = false;
 
-  constructor(store: ObjectStore, clock: Clock, identity: WorkerIdentity) {
+  constructor(store: ObjectStore, clock: Clock, identity: WorkerIdentity, leaseMs: number) {
+    this.#leaseMs = leaseMs;
     this.#store = store;
     this.#clock = clock;
     this.#identity = identity;
@@ -50,11 +53,23 @@ export class LaneView {
     const { api, lane, job, epoch } = this.#identity;
     const startedMs = this.#clock.monotonicMs();
     const found = await this.#store.read(apiKeys(api).lane(lane));
-    // Without a record nobody owns the job: as good as another job's.
-    this.#record = found === undefined ? EMPTY_LANE : (JSON.parse(found.bytes.toString("utf8")) as LaneRecord);
-    this.#readAtMs = startedMs;
+    const record = found === undefined ? EMPTY_LANE : this.#parsed(found.bytes);
+    if (record !== undefined) {
+      this.#record = record; // without one nobody owns the job: as good as another job's
+      this.#readAtMs = startedMs;
+    }
     if (this.#record.job !== job || this.#record.epoch !== epoch || this.#record.stop) return "abort";
     return (await this.#isWanted()) ? "work" : "leave";
+  }
+
+  /** Undefined for a record that is damaged: its owner overwrites it with the next beat, and its last word stands for a lease. */
+  #parsed(bytes: Buffer): LaneRecord | undefined {
+    try {
+      return parseStored<LaneRecord>(apiKeys(this.#identity.api).lane(this.#identity.lane), bytes);
+    } catch (error) {
+      if (error instanceof DamagedObject && this.ageMs() < this.#leaseMs) return undefined;
+      throw error;
+    }
   }
 
   /** Nobody leaves before the split has ended: more work may come. */

@@ -2,6 +2,7 @@ import type { Dataset } from "../backends/dataset.ts";
 import type { ObjectStore } from "../backends/object-store.ts";
 import { itemRanges, joinPayload } from "../protocol/payload.ts";
 import type { Span } from "../protocol/pointers.ts";
+import { DamagedObject } from "../protocol/stored.ts";
 import type { HeldBatch } from "./hand.ts";
 import type { ReadGroup } from "./read-group.ts";
 
@@ -82,8 +83,9 @@ export class PayloadReader {
 
   async #readRange({ uri, etag }: Span, start: number, end: number): Promise<Buffer> {
     if (!uri.startsWith(STORE_SCHEME)) return this.#dataset.read(uri, { start, end }, etag);
-    const found = await this.#store.get(uri.slice(STORE_SCHEME.length), { start, end });
-    if (found?.bytes.length !== end - start) throw new Error(`staged input ${uri} is missing or too short`);
+    const key = uri.slice(STORE_SCHEME.length);
+    const found = await this.#store.get(key, { start, end });
+    if (found?.bytes.length !== end - start) throw new DamagedObject(key, "is gone or shorter than it was");
     return found.bytes;
   }
 }

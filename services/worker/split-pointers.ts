@@ -9,6 +9,7 @@ import {
   type SplitEnd,
   type SplitFile,
 } from "../protocol/pointers.ts";
+import { DamagedObject, parseStored, UnreadableObject } from "../protocol/stored.ts";
 
 /** Reads the pointers that were too long for their messages from the job's split files; the newest file is kept. */
 export class SplitPointers {
@@ -41,7 +42,12 @@ export class SplitPointers {
     const end = this.#totalTold ? undefined : await this.#store.get(this.#keys.splitEnd);
     if (end === undefined) return undefined;
     this.#totalTold = true;
-    return (JSON.parse(end.bytes.toString("utf8")) as SplitEnd).batches;
+    try {
+      return parseStored<SplitEnd>(this.#keys.splitEnd, end.bytes, SPLIT_FORMAT).batches;
+    } catch (error) {
+      if (error instanceof UnreadableObject) return undefined; // its driver judges what becomes of the job
+      throw error;
+    }
   }
 
   async #pointer(split: number, offset: number): Promise<BatchPointer> {
@@ -52,10 +58,7 @@ export class SplitPointers {
   async #read(split: number): Promise<SplitFile> {
     const key = this.#keys.split(split);
     const found = await this.#store.get(key);
-    if (found === undefined) throw new Error(`${key}, whose batches were sent, is not there`);
-    const file = JSON.parse(found.bytes.toString("utf8")) as SplitFile;
-    const { format }: { readonly format: number } = file;
-    if (format === SPLIT_FORMAT) return file;
-    throw new Error(`${key} has format ${String(format)}, and this worker reads format ${String(SPLIT_FORMAT)}`);
+    if (found === undefined) throw new DamagedObject(key, "is gone");
+    return parseStored<SplitFile>(key, found.bytes, SPLIT_FORMAT);
   }
 }

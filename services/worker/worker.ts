@@ -42,7 +42,7 @@ export class Worker {
     const { store, clock, identity, queue, pace, spec } = deps;
     this.#deps = deps;
     this.#leaseMs = queue.leaseSeconds * 1000;
-    this.#lane = new LaneView(store, clock, identity);
+    this.#lane = new LaneView(store, clock, identity, this.#leaseMs);
     this.#splits = new SplitPointers(store, identity.api, identity.job);
     const flushSeconds = Math.max(pace.flushSeconds, spec.workers * pace.flushSecondsPerWorker);
     this.#settler = new Settler({ store, queue, clock, flushMs: flushSeconds * 1000 }, identity);

@@ -20,7 +20,12 @@ export class EchoHandler implements Handler {
   run({ first }: RunMeta, items: Buffer, begun?: () => void): Promise<RunAnswer> {
     if (this.#gone) return Promise.resolve(NOT_BEGUN);
     begun?.();
-    const results = JSON.parse(items.toString("utf8")) as readonly unknown[];
+    let results: readonly unknown[];
+    try {
+      results = JSON.parse(items.toString("utf8")) as readonly unknown[];
+    } catch {
+      return Promise.resolve({ kind: "bad_items" }); // as the Python host says
+    }
     const rows = results.map((result, at) => `${JSON.stringify({ index: first + at, result })}\n`);
     return Promise.resolve({ kind: "done", rows: rows.length, bytes: Buffer.from(rows.join("")) });
   }

@@ -137,7 +137,7 @@ describe("the view of the lane record", () => {
     const bytes = Buffer.from(JSON.stringify({ ...record, ...change }));
     if (change !== undefined) await world.memory.swap(apiKeys(api).lane(0), bytes, undefined);
 
-    expect(await new LaneView(world.store, world.clock, anIdentity()).read()).toBe(word);
+    expect(await new LaneView(world.store, world.clock, anIdentity(), 5000).read()).toBe(word);
   });
 
   it("lets nobody leave before the split has ended", async () => {
@@ -145,12 +145,12 @@ describe("the view of the lane record", () => {
     const bytes = Buffer.from(JSON.stringify({ ...record, keep: {} }));
     await world.memory.swap(apiKeys(api).lane(0), bytes, undefined);
 
-    expect(await new LaneView(world.store, world.clock, anIdentity()).read()).toBe("work");
+    expect(await new LaneView(world.store, world.clock, anIdentity(), 5000).read()).toBe("work");
   });
 
   it("is as old as the begin of its last good read", async () => {
     const world = new WatchedWorld();
-    const view = new LaneView(world.store, world.clock, anIdentity());
+    const view = new LaneView(world.store, world.clock, anIdentity(), 5000);
     expect(view.ageMs()).toBe(Infinity);
     await world.memory.swap(apiKeys(api).lane(0), Buffer.from(JSON.stringify(record)), undefined);
 

@@ -1,7 +1,8 @@
-import { StoreBroken, type ObjectStore } from "../../backends/object-store.ts";
+import type { ObjectStore } from "../../backends/object-store.ts";
 import { JOB_FORMAT, type Cut } from "../../protocol/jobs.ts";
 import { jobKeys } from "../../protocol/keys.ts";
-import { encodeStored, readObject } from "../jobs/stored.ts";
+import { encodeStored, readNamed, readObject } from "../jobs/stored.ts";
+import { countedBytesGone } from "./counted-bytes.ts";
 import type { LedgerReader } from "./ledger-reader.ts";
 
 /**
@@ -23,15 +24,13 @@ export async function makeCut(store: ObjectStore, api: string, job: string, ledg
   await store.sync([...Object.keys(cut.ledgers), ...Object.keys(cut.verdicts)]);
   await checkSizes(store, { ...cut.ledgers, ...cut.verdicts });
   if (await store.put(keys.cut, encodeStored(cut))) return cut;
-  const first = await readObject<Cut>(store, keys.cut, JOB_FORMAT);
-  if (first === undefined) throw new Error(`the cut of job ${job} was written by another driver and is gone`);
-  return first;
+  return readNamed<Cut>(store, keys.cut, JOB_FORMAT);
 }
 
 /** A writer whose sync failed takes its bytes back, and they may have been read before: who counted them must begin anew. */
 async function checkSizes(store: ObjectStore, logs: Readonly<Record<string, number>>): Promise<void> {
   for (const [key, countedBytes] of Object.entries(logs)) {
     if (((await store.size(key)) ?? 0) >= countedBytes) continue;
-    throw new StoreBroken(`the store could not keep bytes of ${key} that were read; check its disk and start again`);
+    throw countedBytesGone(key);
   }
 }

@@ -1,6 +1,7 @@
 import type { ObjectStore } from "../../backends/object-store.ts";
 import type { StateRecord } from "../../protocol/jobs.ts";
 import { isFinal } from "../../protocol/states.ts";
+import { DamagedObject } from "../../protocol/stored.ts";
 import { readState, swapState, type StateChange, type StoredState } from "../jobs/state-record.ts";
 import { Deposed, readLane } from "./lane-lease.ts";
 
@@ -49,9 +50,21 @@ export class JobState {
         this.#stored = swapped;
         return swapped.state;
       }
-      this.#stored = await readState(this.#store, this.#api, this.#job);
+      this.#stored = await this.#readAgain();
       // Found ours: an earlier write that failed, as far as we could tell, had landed; this change goes on top of it.
       if (!this.#isOurs && (await this.livesElsewhere())) throw new Deposed(`job ${this.#job} has another lane`);
+    }
+  }
+
+  /** What was removed or damaged is written anew from what we know: while the lane is ours nobody knows more. */
+  async #readAgain(): Promise<StoredState> {
+    const { state } = this.#stored;
+    try {
+      const found = await readState(this.#store, this.#api, this.#job);
+      return found.version === undefined ? { state, version: undefined } : found;
+    } catch (error) {
+      if (!(error instanceof DamagedObject)) throw error;
+      return { state, version: (await this.#store.read(error.key))?.version };
     }
   }
 

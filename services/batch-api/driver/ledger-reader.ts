@@ -5,6 +5,7 @@ import type { Cut } from "../../protocol/jobs.ts";
 import { jobKeys, workerOfLedger } from "../../protocol/keys.ts";
 import type { LedgerLine, OutcomeLine, VerdictLine } from "../../protocol/ledger.ts";
 import { parseLines } from "../../protocol/ledger.parse.ts";
+import { countedBytesGone } from "./counted-bytes.ts";
 import { DamagedObject } from "../../protocol/stored.ts";
 import { addLine, newWorkerFacts, type WorkerFacts } from "../../protocol/worker-facts.ts";
 
@@ -51,7 +52,9 @@ export class LedgerReader {
   async refreshLedgers(): Promise<ReadonlySet<string>> {
     const { ledgers } = jobKeys(this.#options.api, this.#options.job);
     const grown = new Set<string>();
+    const there = new Set<string>();
     for await (const { key, sizeBytes } of this.#objects(ledgers, this.#options.cut?.ledgers)) {
+      there.add(key);
       const worker = workerOfLedger(key);
       const facts = this.workers.get(worker) ?? newWorkerFacts(worker);
       this.workers.set(worker, facts);
@@ -60,6 +63,8 @@ export class LedgerReader {
       });
       if (took) grown.add(worker);
     }
+    for (const key of this.#consumed.keys())
+      if (key.startsWith(ledgers) && !there.has(key)) throw countedBytesGone(key);
     return grown;
   }
 
@@ -115,6 +120,7 @@ export class LedgerReader {
     let start = this.#consumed.get(key) ?? 0;
     let readBytes = READ_BYTES;
     const first = start;
+    if (sizeBytes < start) throw countedBytesGone(key);
     while (start < sizeBytes) {
       const end = Math.min(sizeBytes, start + readBytes);
       const found = await this.#options.store.get(key, { start, end });

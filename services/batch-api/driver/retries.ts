@@ -2,6 +2,7 @@
 import { DatasetError } from "../../backends/dataset.ts";
 import { Unwell } from "../../backends/unwell.ts";
 import type { DriverLog } from "./context.ts";
+import { CountedBytesGone } from "./counted-bytes.ts";
 import { Deposed } from "./lane-lease.ts";
 
 /** Steps that fail in a row, by no fault of what lies behind the seams, before the loop gives up. */
@@ -9,7 +10,11 @@ export const FAILURES_MAX = 8;
 
 /** This driver must end at once, whatever it was doing. */
 export function isOurEnd(error: unknown): boolean {
-  return error instanceof Deposed || (error instanceof Error && error.name === "StoreBroken");
+  return (
+    error instanceof Deposed ||
+    error instanceof CountedBytesGone ||
+    (error instanceof Error && error.name === "StoreBroken")
+  );
 }
 
 /** The world is at fault: no bug of ours, and no reason to fail a job that may go on once it is mended. */

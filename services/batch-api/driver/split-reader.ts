@@ -43,6 +43,7 @@ export class SplitReader {
     const end = await readObject<SplitEnd>(this.#store, this.#keys.splitEnd);
     while (this.splits < (end?.splits ?? Infinity)) {
       const file = await this.#load(this.splits);
+      if (file === undefined && end !== undefined) throw new DamagedObject(this.#keys.split(this.splits), "is gone");
       if (file === undefined) break;
       this.#takeIn(file);
     }

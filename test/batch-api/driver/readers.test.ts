@@ -141,7 +141,7 @@ describe("the reader of split files", () => {
     expect(await reader.refresh()).toBe(false);
   });
 
-  it("is not complete while the end counts a file that it has not seen", async () => {
+  it("names a file that the end counts and that is gone", async () => {
     const world = new WatchedWorld();
     const reader = new SplitReader(world.store, API, JOB, 2);
     await putSplits(world, 0, 1);
@@ -150,9 +150,7 @@ describe("the reader of split files", () => {
       encodeStored({ format: 1, complete: true, splits: 2, batches: 74, items: 148 }),
     );
 
-    await reader.refresh();
-
-    expect(reader.complete).toBe(false);
+    await expect(reader.refresh()).rejects.toThrow(/splits\/00000001.json is gone/);
   });
 
   it("knows that only the last batch may be short", async () => {
