@@ -39,8 +39,8 @@ export interface BatchApiArgs {
   /** Jobs that run at the same time, 1 to 100; others wait their turn. Default 4. It may be lowered: their jobs move to other lanes. */
   readonly concurrentJobsMax?: number;
   /**
-   * ARNs of queues that the service may send failed batches to. Default: none. A submission's `sqs_dead_letter_queue` is recorded
-   * and not yet sent to; its job says so in its warnings.
+   * ARNs of queues that the service may send failed batches to, which submissions then name as their `dead_letter_queue`. Default:
+   * none. A queue with a key of its own also needs the right to that key.
    */
   readonly deadLetterQueues?: readonly Input<string>[];
   /** Told when a message went astray (ARNs of SNS topics). Default: nobody. */
