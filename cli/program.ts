@@ -24,6 +24,10 @@ Where a command goes, the first that there is of:
   the root           the service of this machine; \`millrace context leave\` goes back to it
   `.trimEnd();
 
+const RETRY_HELP = `
+What no option says is as the job had it. The items are not copied: the new job points at where they lie, and
+an item whose data has changed since fails by that. \`millrace results JOB --family\` reads both jobs as one.`;
+
 /** Builds the program; `end` is told the exit code of the command that ran. */
 export function buildProgram(cli: Cli, end: (code: number) => void): Command {
   const program = new Command("millrace")
@@ -88,6 +92,16 @@ function addSubmitting(add: Add): void {
     .option("--dry-run", "only check it, and list what would be read")
     .option("--idempotency-key <KEY>", "the same key and body give the same job")
     .option("--watch", "stay with the job until its end");
+  const retry = add("retry <NAMES...>", "run the failed items of an ended job again, as a new job: [API] JOB", () =>
+    import("./commands/retry.ts").then((module) => module.retry),
+  );
+  retry
+    .option("--skipped", "also the items that no attempt settled, because the job was ended early")
+    .option("--same-version", "on the version that the job ran (default: the newest one)");
+  changeOptions(retry)
+    .option("--idempotency-key <KEY>", "the same key and options give the same job")
+    .option("--watch", "stay with the new job until its end")
+    .addHelpText("after", RETRY_HELP);
   add("stop <NAMES...>", "stop a job: [API] JOB; what has succeeded stays", () =>
     import("./commands/stop.ts").then((module) => module.stop),
   );
@@ -113,6 +127,7 @@ function addReading(add: Add): void {
     import("./commands/results.ts").then((module) => module.results),
   )
     .option("--failed", "the failed items in place of the results")
+    .option("--family", "of the job, what it retries and its retries as one: each item once, its newest success")
     .option("-f, --follow", "go on until the job has ended")
     .option("-o, --file <FILE>", "write to FILE in place of stdout");
   add("verify [NAMES...]", "check the promises on a job's objects: [API] JOB", () =>
@@ -144,8 +159,15 @@ function addAddressing(add: Add): void {
 }
 
 function jobOptions(command: Command): Command {
+  command.addOption(new Option("--as <KIND>", "what an INPUT is (guessed when not said)").choices(INPUT_KINDS));
+  return changeOptions(command)
+    .option("--include <GLOB>", "only files that match, again for more", collected)
+    .option("--exclude <GLOB>", "no files that match, again for more", collected);
+}
+
+/** What a job is told beside its input. */
+function changeOptions(command: Command): Command {
   return command
-    .addOption(new Option("--as <KIND>", "what an INPUT is (guessed when not said)").choices(INPUT_KINDS))
     .option("--workers <N>", "how many workers", wholeNumber(1, LIMITS.workersMax))
     .option("--batch-size <N>", "items in a batch", wholeNumber(1, LIMITS.batchSizeMax))
     .option("--config <JSON>", "merged over the API's config; @FILE reads a file")
@@ -153,9 +175,7 @@ function jobOptions(command: Command): Command {
     .option("--attempts <N>", "how often a batch is tried", wholeNumber(1, LIMITS.attemptsMax))
     .option("--batch-timeout <SECONDS>", "end an attempt after so long", seconds)
     .option("--priority <N>", "higher starts sooner", wholeNumber(LIMITS.priorityMin, LIMITS.priorityMax))
-    .option("--label <NAME=VALUE>", "a label, again for more", collected)
-    .option("--include <GLOB>", "only files that match, again for more", collected)
-    .option("--exclude <GLOB>", "no files that match, again for more", collected);
+    .option("--label <NAME=VALUE>", "a label, again for more", collected);
 }
 
 function common(command: Command): void {

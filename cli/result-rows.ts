@@ -11,6 +11,7 @@ const NEWLINE = 10;
 
 export interface RowsWanted {
   readonly failed?: boolean;
+  readonly family?: boolean;
   readonly follow?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -49,8 +50,9 @@ export async function previewResults(cli: Cli, client: Client, job: Job): Promis
   else cli.err.write("the handler returned no results: it has put them elsewhere itself\n");
 }
 
-function rowBytes(client: Client, job: Job, { failed, follow, signal }: RowsWanted): AsyncGenerator<Buffer> {
-  const path = `${pathOfJob(job)}/${failed === true ? "errors" : "results"}${follow === true ? "?follow=true" : ""}`;
+function rowBytes(client: Client, job: Job, { failed, family, follow, signal }: RowsWanted): AsyncGenerator<Buffer> {
+  const query = family === true ? "?family=true" : follow === true ? "?follow=true" : "";
+  const path = `${pathOfJob(job)}/${failed === true ? "errors" : "results"}${query}`;
   return client.stream(path, signal === undefined ? {} : { signal });
 }
 

@@ -6,8 +6,7 @@ import { CliError } from "./cli-error.ts";
 import type { Cli } from "./cli.ts";
 import { readInputs, type InputKind, type Inputs } from "./inputs.ts";
 
-export interface JobOptions {
-  readonly as?: InputKind;
+export interface ChangeOptions {
   readonly workers?: number;
   readonly batchSize?: number;
   readonly config?: string;
@@ -16,6 +15,10 @@ export interface JobOptions {
   readonly batchTimeout?: number;
   readonly priority?: number;
   readonly label?: readonly string[];
+}
+
+export interface JobOptions extends ChangeOptions {
+  readonly as?: InputKind;
   readonly include?: readonly string[];
   readonly exclude?: readonly string[];
 }
@@ -28,7 +31,14 @@ export interface SubmissionBody {
 /** Throws `CliError`; what only the service can judge is left to it. */
 export async function submissionOf(cli: Cli, inputs: readonly string[], options: JobOptions): Promise<SubmissionBody> {
   const read = await readInputs(inputs, options.as, cli.folder);
-  const fields: Record<string, unknown> = {
+  const text = JSON.stringify(await changesOf(cli, options)).slice(1, -1);
+  const body = Buffer.from(`{${text}${text === "" ? "" : ","}${sourceText(read, options)}}`);
+  return { body, inputs: read };
+}
+
+/** What a job is told beside its input, by the names of the body's fields. Throws `CliError`. */
+export async function changesOf(cli: Cli, options: ChangeOptions): Promise<Record<string, unknown>> {
+  return {
     workers: options.workers,
     config: options.config === undefined ? undefined : await parseConfig(options.config, cli.folder),
     timeout: options.timeout,
@@ -37,9 +47,6 @@ export async function submissionOf(cli: Cli, inputs: readonly string[], options:
     priority: options.priority,
     labels: labelsOf(options.label ?? []),
   };
-  const text = JSON.stringify(fields).slice(1, -1);
-  const body = Buffer.from(`{${text}${text === "" ? "" : ","}${sourceText(read, options)}}`);
-  return { body, inputs: read };
 }
 
 /** Items go as they were written: parsing them would rewrite their numbers. */

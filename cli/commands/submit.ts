@@ -40,7 +40,7 @@ export async function submit(
 }
 
 /** Header values are ASCII; what the service takes is narrower. */
-function checkKey(key: string): void {
+export function checkKey(key: string): void {
   const most = LIMITS.idempotencyKeyCharactersMax;
   if (key.length <= most && /^[\x21-\x7e]+$/.test(key)) return;
   throw new CliError(`--idempotency-key: give 1 to ${String(most)} printable ASCII characters without blanks`);

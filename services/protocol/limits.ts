@@ -20,6 +20,8 @@ export const LIMITS = {
   /** Their names and versions stand in one record, which each deployment swaps. */
   hostedApisMax: 100,
   batchSizeMax: 1_000_000,
+  /** Retries of one submitted job, of its retries, and so on: their results are merged, each from a stream of its own. */
+  familyRetriesMax: 100,
   /** Failed attempts of a batch are a 31-bit set. */
   attemptsMax: 30,
   attemptsDefault: 3,

@@ -41,6 +41,7 @@ const spec = fields({
       item_list: fields({ items: count, bytes: count }),
       file_path_lister: paths,
       delimited_files: paths,
+      retry: fields({ retry_of: text, root: text, retried: text, remaining: flag }),
     }),
   ),
   ...{ attempts: whole(1), isolate: flag, batch_timeout_seconds: nullOr(number), priority: number },
@@ -65,7 +66,7 @@ const completion = both(
 
 const split = fields({
   ...{ format: count, split: count, first_batch: count, first_item: count, sources: listOf(source) },
-  ...{ batches: listOf(pointers), cursor: anything },
+  ...{ batches: listOf(pointers), origins: optional(listOf(count)), cursor: anything },
 });
 
 /** `[source, start, end, items, …]`: looked at number by number in one loop, because there are thousands of them. */
@@ -133,6 +134,7 @@ export const STORED_KINDS = {
   spec: { key: new RegExp(`${JOB}spec\\.json$`), shape: spec, mend: STOP },
   state: { key: new RegExp(`${JOB}state\\.json$`), shape: state, mend: STOP },
   stop: { key: new RegExp(`${JOB}stop\\.json$`), mend: AGAIN },
+  retry: { key: new RegExp(`${JOB}retries/[^/]+$`), mend: "put an empty object there" },
   completion: { key: new RegExp(`${JOB}completion\\.json$`), shape: completion, mend: AGAIN },
   items: { key: new RegExp(`${JOB}input/items-[^/]+$`), mend: AGAIN },
   listingEnd: {

@@ -4,6 +4,7 @@ import type { ApiService, ApiView, Deployed } from "../../services/batch-api/api
 import type { DryRun, JobList, JobService, JobView, SubmitOptions } from "../../services/batch-api/jobs/job-service.ts";
 import type { ApiVersion, ErrorRow, JobInput } from "../../services/protocol/jobs.ts";
 import { Problem } from "../../services/protocol/problems.ts";
+import type { RetryRequest } from "../../services/protocol/retry.ts";
 import { isFinal } from "../../services/protocol/states.ts";
 import type { JobState } from "../../services/protocol/states.ts";
 import type { Submission } from "../../services/protocol/submission.ts";
@@ -83,6 +84,7 @@ export class FakeJobService implements JobService {
   readonly #apis: FakeApiService;
   readonly jobs = new Map<string, JobView>();
   readonly submissions: { readonly submission: Submission; readonly options: SubmitOptions }[] = [];
+  readonly retries: { readonly job: string; readonly request: RetryRequest; readonly options: SubmitOptions }[] = [];
   /** What `results` and `events` yield; a test may put its own. */
   resultsOf: (signal: AbortSignal) => AsyncIterable<Buffer> = async function* () {
     yield Buffer.from('{"index":0,"result":1}\n');
@@ -128,6 +130,17 @@ export class FakeJobService implements JobService {
     const wanted = all.filter((view) => query.state === undefined || view.state === query.state);
     const jobs = wanted.slice(0, query.limit ?? 20);
     return jobs.length < wanted.length ? { jobs, next: "more" } : { jobs };
+  }
+
+  async retry(api: string, job: string, request: RetryRequest, options: SubmitOptions): Promise<JobView> {
+    const { spec } = await this.get(api, job);
+    const input = { ...spec.input, kind: "retry" as const, retry_of: job, root: job, retried: request.items };
+    const id = (0x6e00_0000_0000_0000n + BigInt(this.jobs.size)).toString(16);
+    const retried = { ...spec, job: id, input: { ...input, remaining: false } };
+    const view = { ...(await this.get(api, job)), spec: retried };
+    this.retries.push({ job, request, options });
+    this.jobs.set(id, view);
+    return view;
   }
 
   async stop(api: string, job: string): Promise<JobView> {

@@ -20,6 +20,7 @@ export const ROUTE_SCOPES = {
   "POST /v1/apis/:api/jobs": "submit",
   "GET /v1/apis/:api/jobs/:job": "read",
   "POST /v1/apis/:api/jobs/:job/stop": "submit",
+  "POST /v1/apis/:api/jobs/:job/retry": "submit",
   "GET /v1/apis/:api/jobs/:job/results": "read",
   "GET /v1/apis/:api/jobs/:job/errors": "read",
   "GET /v1/apis/:api/jobs/:job/logs": "read",

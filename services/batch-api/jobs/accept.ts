@@ -30,6 +30,16 @@ export interface AcceptDeps {
 /** So many collisions of 20 random bits within one millisecond do not happen; a bug that looks like it must not spin. */
 const CANDIDATES_MAX = 16;
 
+/** What is to become a job: a submission, or a retry (`retry.ts`). */
+export interface Order {
+  /** Hash of what was asked: tells whether an idempotency key stands for the same. */
+  readonly body: string;
+  /** The items that stand in the request itself; absent: they lie elsewhere. */
+  readonly items?: readonly Buffer[];
+  /** Checks all that can be checked now. Throws `Problem`. */
+  draft(): Promise<Omit<Draft, "accepted_at">>;
+}
+
 /** Makes a submission durable and answers the job as accepted; the same key and body answer the same job. Throws `Problem`. */
 export async function accept(
   deps: AcceptDeps,
@@ -37,32 +47,52 @@ export async function accept(
   submission: Submission,
   options: SubmitOptions,
 ): Promise<JobSpec> {
-  const { store, random } = deps;
-  const body = bodyHash(submission);
+  const { input } = submission;
+  const items = input.kind === "item_list" ? { items: input.items } : {};
+  const draft = () => draftOf(deps, api, submission, options);
+  return acceptOrder(deps, api, { body: bodyHash(submission), ...items, draft }, options);
+}
+
+/** Makes an order durable and answers the job as accepted; the same key and body answer the same job. Throws `Problem`. */
+export async function acceptOrder(
+  { store, random }: Pick<AcceptDeps, "store" | "random">,
+  api: string,
+  order: Order,
+  options: SubmitOptions,
+): Promise<JobSpec> {
   const now = await store.now();
-  const mine: Claim = { job: jobId(now, random.hex(3)), submission: random.hex(16), body };
+  const mine: Claim = { job: jobId(now, random.hex(3)), submission: random.hex(16), body: order.body };
 
   const known = await claimKey(store, api, options, mine, "read");
   const accepted = known === undefined ? undefined : await findAccepted(store, api, known);
   if (accepted !== undefined) return completed(store, accepted);
 
-  const { hosted } = options;
-  const version = await (hosted === undefined ? currentVersion(store, api) : versionOf(store, api, hosted.version));
-  const workers = workersOf(deps, version, submission);
-  checkDeadLetters(submission, deps.sendsDeadLetters === true);
-  const draft = { ...(await prepare(deps, version, submission)), workers: workers.allowed };
+  const draft = { ...(await order.draft()), accepted_at: now };
   const claim = await claimKey(store, api, options, mine, "write");
   refuseLate(await store.now(), claim.job);
-  const fields = {
-    version: version.version,
-    accepted_at: now,
-    warnings: [...(options.warnings ?? []), ...workers.warnings],
-  };
-  const host = hosted === undefined ? {} : { hosted: hosted.name };
-  return completed(store, await writeJob(store, api, claim, { ...draft, ...fields, ...host }, submission));
+  return completed(store, await writeJob(store, api, claim, draft, order));
 }
 
-type Draft = Omit<JobSpec, "format" | "job" | "api" | "submission">;
+async function draftOf(
+  deps: AcceptDeps,
+  api: string,
+  submission: Submission,
+  { hosted, warnings = [] }: SubmitOptions,
+): Promise<Omit<Draft, "accepted_at">> {
+  const { store } = deps;
+  const version = await (hosted === undefined ? currentVersion(store, api) : versionOf(store, api, hosted.version));
+  const workers = workersOf(deps, submission.workers, { workers: version.spec.workers, whose: "the API's own" });
+  checkDeadLetters(submission, deps.sendsDeadLetters === true);
+  return {
+    ...(await prepare(deps, version, submission)),
+    workers: workers.allowed,
+    version: version.version,
+    warnings: [...warnings, ...workers.warnings],
+    ...(hosted === undefined ? {} : { hosted: hosted.name }),
+  };
+}
+
+export type Draft = Omit<JobSpec, "format" | "job" | "api" | "submission">;
 
 /** Everything that can be checked now, and the defaults of the API's version. */
 async function prepare(
@@ -88,19 +118,19 @@ async function prepare(
   };
 }
 
-/** A submission that asks for too many is told so; an API's own default gives way, because nobody asked for it here. */
-function workersOf(
-  { workersMax = LIMITS.workersMax }: AcceptDeps,
-  { spec }: ApiVersion,
-  { workers: asked }: Submission,
+/** A submission that asks for too many is told so; a default gives way, because nobody asked for it here. */
+export function workersOf(
+  { workersMax = LIMITS.workersMax }: Pick<AcceptDeps, "workersMax">,
+  asked: number | undefined,
+  usual: { readonly workers: number; readonly whose: string },
 ): { readonly allowed: number; readonly warnings: readonly string[] } {
   const most = String(workersMax);
   if (asked !== undefined && asked > workersMax) {
     const fix = `ask for at most ${most}, which is what this API's owner allows (workersMax)`;
     throw new Problem("invalid_body", "", [{ field: "workers", found: String(asked), fix }]);
   }
-  if (asked !== undefined || spec.workers <= workersMax) return { allowed: asked ?? spec.workers, warnings: [] };
-  const warning = `workers: the API's own ${String(spec.workers)} are cut to ${most}, which is what its owner allows (workersMax)`;
+  if (asked !== undefined || usual.workers <= workersMax) return { allowed: asked ?? usual.workers, warnings: [] };
+  const warning = `workers: ${usual.whose} ${String(usual.workers)} are cut to ${most}, which is what its owner allows (workersMax)`;
   return { allowed: workersMax, warnings: [warning] };
 }
 
@@ -125,17 +155,11 @@ async function findAccepted(store: ObjectStore, api: string, claim: Claim): Prom
 }
 
 /** Writes input and spec under the first job id that no other submission has. */
-async function writeJob(
-  store: ObjectStore,
-  api: string,
-  claim: Claim,
-  draft: Draft,
-  submission: Submission,
-): Promise<JobSpec> {
+async function writeJob(store: ObjectStore, api: string, claim: Claim, draft: Draft, order: Order): Promise<JobSpec> {
   for (let candidate = 0; candidate < CANDIDATES_MAX; candidate++) {
     const job = candidateJob(claim, candidate);
     const keys = jobKeys(api, job);
-    if (!(await stageItems(store, keys.items(0), submission))) continue;
+    if (!(await stageItems(store, keys.items(0), order))) continue;
     const spec: JobSpec = { format: JOB_FORMAT, job, api, submission: claim.submission, ...draft };
     if (await store.put(keys.spec, encodeStored(spec))) return spec;
     const there = await readObject<JobSpec>(store, keys.spec, JOB_FORMAT);
@@ -145,10 +169,10 @@ async function writeJob(
 }
 
 /** False when other items lie under this key: another submission drew the same job id. */
-async function stageItems(store: ObjectStore, key: string, { input }: Submission): Promise<boolean> {
-  if (input.kind !== "item_list") return true;
+async function stageItems(store: ObjectStore, key: string, { items }: Order): Promise<boolean> {
+  if (items === undefined) return true;
   const newline = Buffer.from("\n");
-  const staged = Buffer.concat(input.items.flatMap((item) => [item, newline]));
+  const staged = Buffer.concat(items.flatMap((item) => [item, newline]));
   if (await store.put(key, staged)) return true;
   const there = await store.get(key);
   return there?.bytes.equals(staged) ?? false;
@@ -160,6 +184,10 @@ async function completed(store: ObjectStore, spec: JobSpec): Promise<JobSpec> {
   const marker = apiKeys(spec.api).activeJob(spec.job);
   const now = await store.now();
   if (isLate(now, spec.job) && (await store.size(marker)) === undefined) refuseLate(now, spec.job);
+  // Before anybody runs it: what its family has come to is asked of the root.
+  if (spec.input.kind === "retry") {
+    await store.put(jobKeys(spec.api, spec.input.root).retry(spec.job), Buffer.from("{}\n"));
+  }
   await store.put(marker, Buffer.from("{}\n"));
   return spec;
 }

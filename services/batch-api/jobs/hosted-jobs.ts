@@ -46,6 +46,12 @@ export function hostedJobs({ jobs, store, host, currentOf }: HostedJobsOptions):
       await currentOf(api);
       return jobs.list(host, { ...query, hosted: api });
     },
+    async retry(api, job, request, options) {
+      await mustBeOf(api, job);
+      const hosted = await asHosted(api);
+      const principal = api === host ? options.principal : `${options.principal} at ${api}`;
+      return jobs.retry(host, job, request, { ...options, principal, ...hosted });
+    },
     async stop(api, job) {
       await mustBeOf(api, job);
       return jobs.stop(host, job);

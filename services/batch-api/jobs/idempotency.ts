@@ -4,6 +4,7 @@ import type { ObjectStore } from "../../backends/object-store.ts";
 import { apiKeys } from "../../protocol/keys.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import { Problem } from "../../protocol/problems.ts";
+import type { RetryRequest } from "../../protocol/retry.ts";
 import type { Submission } from "../../protocol/submission.ts";
 import type { SubmitOptions } from "./job-service.ts";
 import { encodeStored, readObject } from "./stored.ts";
@@ -86,6 +87,13 @@ export function bodyHash(submission: Submission): string {
     hash.update(stableJson({ ...rest, input }));
   }
   return hash.digest("hex");
+}
+
+/** sha256 of a retry, which no submission has. */
+export function retryHash(job: string, request: RetryRequest): string {
+  return createHash("sha256")
+    .update(`retry ${job}\n${stableJson(request)}`)
+    .digest("hex");
 }
 
 function stableJson(value: unknown): string {

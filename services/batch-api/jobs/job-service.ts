@@ -3,6 +3,7 @@
  */
 import type { ErrorRow, JobSpec, LiveFacts } from "../../protocol/jobs.ts";
 import type { LogLine, LogPage, LogQuery } from "../../backends/log-store.ts";
+import type { RetryRequest } from "../../protocol/retry.ts";
 import type { EndCause, JobState } from "../../protocol/states.ts";
 import type { Submission } from "../../protocol/submission.ts";
 
@@ -37,6 +38,12 @@ export interface JobList {
   readonly next?: string;
 }
 
+export interface RowsAsked {
+  readonly follow: boolean;
+  readonly family?: boolean;
+  readonly signal: AbortSignal;
+}
+
 export interface JobService {
   /** Validates, stages inline items, writes the job and answers it. Throws `Problem`. */
   submit(api: string, submission: Submission, options: SubmitOptions): Promise<JobView>;
@@ -54,20 +61,17 @@ export interface JobService {
       readonly hosted?: string;
     },
   ): Promise<JobList>;
+  /** A new job of items of an ended one. Throws `Problem`. */
+  retry(api: string, job: string, request: RetryRequest, options: SubmitOptions): Promise<JobView>;
   /** Asks for the stop; returns when that is durable. Throws a Problem for a job that is final. */
   stop(api: string, job: string): Promise<JobView>;
-  /** NDJSON bytes of managed results in input order. While the job runs: of the settled prefix; `follow` goes on to the end. */
-  results(
-    api: string,
-    job: string,
-    options: { readonly follow: boolean; readonly signal: AbortSignal },
-  ): AsyncIterable<Buffer>;
+  /**
+   * NDJSON bytes of managed results in input order. While the job runs: of the settled prefix; `follow` goes on to the end.
+   * `family`: of the job, all that it retries and all its retries that have ended, as one (`family.ts`).
+   */
+  results(api: string, job: string, options: RowsAsked): AsyncIterable<Buffer>;
   /** Failed items, in input order. */
-  errors(
-    api: string,
-    job: string,
-    options: { readonly follow: boolean; readonly signal: AbortSignal },
-  ): AsyncIterable<ErrorRow>;
+  errors(api: string, job: string, options: RowsAsked): AsyncIterable<ErrorRow>;
   logs(api: string, job: string, query: LogQuery): Promise<LogPage>;
   /** Goes on until the job is final and all was read. */
   followLogs(api: string, job: string, query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine>;

@@ -5,9 +5,11 @@ import { isFinal } from "../../protocol/states.ts";
 import { accept, type AcceptDeps } from "./accept.ts";
 import { checkDeadLetters, listSources } from "./acceptance-checks.ts";
 import { followLogs, watchJob } from "./events.ts";
+import { familyErrors, familyResults } from "./family.ts";
 import type { JobService } from "./job-service.ts";
 import { listJobs } from "./listing.ts";
 import { jobErrors, jobResults } from "./results.ts";
+import { acceptRetry } from "./retry.ts";
 import { readState } from "./state-record.ts";
 import { askStop } from "./stop.ts";
 import { currentVersion } from "./versions.ts";
@@ -45,16 +47,23 @@ export function createJobService(deps: JobServiceDeps): JobService {
       if (query.hosted === undefined) await currentVersion(store, api);
       return listJobs(deps, api, query);
     },
+    async retry(api, job, request, options) {
+      const spec = await acceptRetry(deps, api, job, request, options);
+      deps.poke(api, spec.job);
+      return viewJob(deps, api, spec.job);
+    },
     async stop(api, job) {
       await askStop(store, api, job);
       deps.poke(api, job);
       return viewJob(deps, api, job);
     },
     async *results(api, job, options) {
-      yield* jobResults(deps, await readSpec(store, api, job), options);
+      const spec = await readSpec(store, api, job);
+      yield* options.family === true ? familyResults(deps, spec, options.signal) : jobResults(deps, spec, options);
     },
     async *errors(api, job, options) {
-      yield* jobErrors(deps, await readSpec(store, api, job), options);
+      const spec = await readSpec(store, api, job);
+      yield* options.family === true ? familyErrors(deps, spec, options.signal) : jobErrors(deps, spec, options);
     },
     async logs(api, job, query) {
       await readSpec(store, api, job);

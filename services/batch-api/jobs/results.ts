@@ -25,6 +25,8 @@ export interface RowsDeps {
 export interface RowsOptions {
   readonly follow: boolean;
   readonly signal: AbortSignal;
+  /** Rows of an ended job that are gathered before they are read. Default 4 MiB. */
+  readonly windowBytes?: number;
 }
 
 const FOLLOW_MILLISECONDS = 500;
@@ -36,7 +38,8 @@ export async function* jobResults(deps: RowsDeps, spec: JobSpec, options: RowsOp
   for (;;) {
     const manifest = await finalManifest(deps.store, spec);
     if (manifest !== undefined) {
-      yield* untilAborted(readRanges(deps.store, indexedRanges(deps.store, spec, manifest, next)), options.signal);
+      const ranges = indexedRanges(deps.store, spec, manifest, next);
+      yield* untilAborted(readRanges(deps.store, ranges, options.windowBytes), options.signal);
       return;
     }
     settled ??= new SettledRows(deps.store, spec, "results");

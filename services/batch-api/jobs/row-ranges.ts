@@ -21,13 +21,14 @@ const GAP_BYTES = 64 * 1024;
 export async function* readRanges(
   store: ObjectStore,
   ranges: AsyncIterable<RowRange> | Iterable<RowRange>,
+  windowBytes = WINDOW_BYTES,
 ): AsyncGenerator<Buffer> {
   let window: RowRange[] = [];
   let bytes = 0;
   for await (const range of ranges) {
     const size = range.end - range.start;
     if (size <= 0) continue;
-    if (size > PIECE_BYTES || bytes + size > WINDOW_BYTES || window.length >= WINDOW_RANGES) {
+    if (size > PIECE_BYTES || bytes + size > windowBytes || window.length >= WINDOW_RANGES) {
       yield* readWindow(store, window);
       window = [];
       bytes = 0;

@@ -2,6 +2,7 @@ import type { FastifyRequest } from "fastify";
 import { apiOf } from "../../protocol/jobs.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import { Problem } from "../../protocol/problems.ts";
+import { parseRetry } from "../../protocol/retry.parse.ts";
 import { parseSubmission } from "../../protocol/submission.parse.ts";
 import type { App, Door } from "./door.ts";
 import { jobPath, jobToWire } from "./job-wire.ts";
@@ -17,6 +18,7 @@ export function jobRoutes(app: App, door: Door): void {
     },
   );
   submitRoute(app, door);
+  retryRoute(app, door);
   readRoutes(app, door);
 }
 
@@ -33,6 +35,27 @@ function submitRoute(app: App, { jobs }: Door): void {
     const submission = parseSubmission(bodyBytes(request));
     if (request.query.dry_run === true) return jobs.dryRun(api, submission);
     const view = await jobs.submit(api, submission, { principal: request.principal, ...idempotencyKey(request) });
+    return reply
+      .status(202)
+      .header("location", jobPath(apiOf(view.spec), view.spec.job))
+      .send(jobToWire(view));
+  });
+}
+
+function retryRoute(app: App, { jobs }: Door): void {
+  const schema = {
+    summary: "Run a job's failed items again, as a new job",
+    description:
+      "Of a job that has ended. The body is a Retry; without one, the failed items run on the newest version. With an " +
+      "Idempotency-Key header, the same body under the same key gives the same job.",
+    params: JobParams,
+    querystring: NoQuery,
+    response: { 202: ref("Job", "Accepted"), "4xx": ProblemRef, "5xx": ProblemRef },
+  };
+  app.post("/v1/apis/:api/jobs/:job/retry", { schema }, async (request, reply) => {
+    const { api, job } = request.params;
+    const options = { principal: request.principal, ...idempotencyKey(request) };
+    const view = await jobs.retry(api, job, parseRetry(bodyBytes(request)), options);
     return reply
       .status(202)
       .header("location", jobPath(apiOf(view.spec), view.spec.job))

@@ -8,6 +8,7 @@ import { SHARED_SCHEMAS } from "./schemas.ts";
 /** Bodies that the doors read as bytes, and so are no business of the routes' own schemas. */
 const BODIES: Readonly<Record<string, object>> = {
   "POST /v1/apis/:api/jobs": { content: { "application/json": { schema: { $ref: "Submission#" } } } },
+  "POST /v1/apis/:api/jobs/:job/retry": { content: { "application/json": { schema: { $ref: "Retry#" } } } },
   "PUT /v1/apis/:api": { content: { "application/gzip": { schema: { type: "string", format: "binary" } } } },
   "POST /:api": { content: { "application/json": { schema: { type: "object" } } } },
   "POST /batch/:api": { content: { "application/json": { schema: { type: "object" } } } },

@@ -2,6 +2,7 @@
 import { Type } from "typebox";
 import { RETRIED_ITEMS } from "../../protocol/jobs.ts";
 import { LIMITS } from "../../protocol/limits.ts";
+import { RETRY_VERSIONS } from "../../protocol/retry.ts";
 import { JOB_STATES } from "../../protocol/states.ts";
 
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()]);
@@ -45,8 +46,15 @@ export const ListQuery = Type.Object(
   },
   strict,
 );
-export const FollowQuery = Type.Object(
-  { follow: Type.Optional(Type.Boolean({ description: "Go on until the job has ended" })) },
+export const RowsQuery = Type.Object(
+  {
+    follow: Type.Optional(Type.Boolean({ description: "Go on until the job has ended" })),
+    family: Type.Optional(
+      Type.Boolean({
+        description: "Of the job, what it retries and its retries as one; index as in the first of them",
+      }),
+    ),
+  },
   strict,
 );
 export const LogsQuery = Type.Object(
@@ -99,6 +107,25 @@ const SubmissionSchema = Type.Object(
     sqs_dead_letter_queue: deadLetterQueue("The same as dead_letter_queue"),
   },
   { ...strict, $id: "Submission", description: "Exactly one of item_list, file_path_lister, delimited_files" },
+);
+
+const RetrySchema = Type.Object(
+  {
+    items: Type.Optional(Type.Enum([...RETRIED_ITEMS], { default: "failed" })),
+    version: Type.Optional(Type.Enum([...RETRY_VERSIONS], { default: "newest" })),
+    workers: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.workersMax })),
+    config: Type.Optional(nullable(Type.Record(Type.String(), Type.Unknown()))),
+    timeout: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: LIMITS.timeoutSecondsMax }))),
+    batch_size: batchSize,
+    attempts: Type.Optional(Type.Integer({ minimum: 1, maximum: LIMITS.attemptsMax })),
+    isolate: Type.Optional(Type.Boolean()),
+    batch_timeout: Type.Optional(
+      nullable(Type.Number({ exclusiveMinimum: 0, maximum: LIMITS.batchTimeoutSecondsMax })),
+    ),
+    priority: Type.Optional(Type.Integer({ minimum: LIMITS.priorityMin, maximum: LIMITS.priorityMax })),
+    labels: Type.Optional(Type.Record(Type.String(), Type.String())),
+  },
+  { ...strict, $id: "Retry", description: "What is left out is as the job had it; version: newest" },
 );
 
 export const JobSchema = Type.Object(
@@ -209,6 +236,7 @@ const DeployedSchema = Type.Object(
 export const SHARED_SCHEMAS = [
   ProblemSchema,
   SubmissionSchema,
+  RetrySchema,
   JobSchema,
   JobListSchema,
   DryRunSchema,

@@ -1,8 +1,10 @@
+import type { Static } from "typebox";
 import type { LogLine, LogQuery } from "../../backends/log-store.ts";
+import { Problem } from "../../protocol/problems.ts";
 import type { App, Door } from "./door.ts";
 import { isoTime, jobToWire } from "./job-wire.ts";
 import type { JobView } from "../jobs/job-service.ts";
-import { FollowQuery, JobParams, LogsQuery, media, NoQuery, ProblemRef } from "./schemas.ts";
+import { JobParams, LogsQuery, media, NoQuery, ProblemRef, RowsQuery } from "./schemas.ts";
 import { sendStream, toEvents, toLines } from "./streaming.ts";
 
 const NDJSON = "application/x-ndjson";
@@ -20,22 +22,29 @@ function rowRoutes(app: App, { jobs }: Door): void {
     schema: {
       summary,
       params: JobParams,
-      querystring: FollowQuery,
+      querystring: RowsQuery,
       response: { 200: media(NDJSON, "One row a line"), ...problems },
     },
   });
   app.get("/v1/apis/:api/jobs/:job/results", schemaOf("Managed results, in input order"), async (request, reply) => {
     const { api, job } = request.params;
-    const follow = request.query.follow ?? false;
+    const { follow, family } = rowsAsked(request.query);
     await jobs.get(api, job);
-    return sendStream(reply, NDJSON, (signal) => jobs.results(api, job, { follow, signal }), follow);
+    return sendStream(reply, NDJSON, (signal) => jobs.results(api, job, { follow, family, signal }), follow);
   });
   app.get("/v1/apis/:api/jobs/:job/errors", schemaOf("Failed items, in input order"), async (request, reply) => {
     const { api, job } = request.params;
-    const follow = request.query.follow ?? false;
+    const { follow, family } = rowsAsked(request.query);
     await jobs.get(api, job);
-    return sendStream(reply, NDJSON, (signal) => toLines(jobs.errors(api, job, { follow, signal })), follow);
+    return sendStream(reply, NDJSON, (signal) => toLines(jobs.errors(api, job, { follow, family, signal })), follow);
   });
+}
+
+/** A family's rows are merged by index, so that the first one needs every job of it to have ended. Throws `Problem`. */
+function rowsAsked({ follow = false, family = false }: Static<typeof RowsQuery>) {
+  if (!follow || !family) return { follow, family };
+  const fix = "leave one out: a family's rows are those of its jobs that have ended";
+  throw new Problem("invalid_request", "", [{ field: "family", found: "follow as well", fix }]);
 }
 
 function logRoute(app: App, { jobs }: Door): void {

@@ -211,10 +211,8 @@ function knownRange(
   if (piece.length === span.items) return { start: span.start, end: span.end };
   let last = -1;
   for (const { at } of piece) {
-    const whole = at?.start === span.start && at.end === span.end;
-    if (at === undefined || at.uri !== span.uri || whole || at.start < span.start || at.end > span.end)
-      return undefined;
-    if (at.start < last) return undefined;
+    if (at?.uri !== span.uri || at.start < Math.max(span.start, last) || at.end > span.end) return undefined;
+    if (at.start === span.start && at.end === span.end) return undefined;
     last = at.end;
   }
   return { start: piece[0]?.at?.start ?? span.start, end: last };
