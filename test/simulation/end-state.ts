@@ -1,11 +1,11 @@
 import { createJobService } from "../../services/batch-api/jobs/jobs.ts";
 import { verifyJob } from "../../services/batch-api/jobs/verify/verify.ts";
 import { readState } from "../../services/batch-api/jobs/state-record.ts";
-import type { ResultRow, StateRecord } from "../../services/protocol/jobs.ts";
+import type { ErrorRow, ResultRow, StateRecord } from "../../services/protocol/jobs.ts";
 import { apiKeys, jobKeys } from "../../services/protocol/keys.ts";
 import type { CompletionRecord } from "../../services/protocol/jobs.ts";
 import type { LaneRecord } from "../../services/protocol/lanes.ts";
-import { chargeProblem } from "./charges.ts";
+import { chargeProblems } from "./charges.ts";
 import type { Cluster } from "./cluster.ts";
 import type { UserJob } from "./user-job.ts";
 import { API } from "./workload.ts";
@@ -74,11 +74,10 @@ async function rowProblems(cluster: Cluster, user: UserJob, id: string, { state 
     last = row.index;
     if (JSON.stringify(row.result) !== planned.items[row.index]) problems.push(`I4: the result of item ${String(row.index)} of job ${name} is another one's`); // prettier-ignore
   }
-  for await (const row of jobs.errors(API, id, options)) {
-    see(row.index, "the errors");
-    const problem = chargeProblem(user, row, cluster.world.chosenRates);
-    if (problem !== undefined) problems.push(problem);
-  }
+  const failed: ErrorRow[] = [];
+  for await (const row of jobs.errors(API, id, options)) failed.push(row);
+  for (const { index } of failed) see(index, "the errors");
+  problems.push(...chargeProblems(user, failed));
   if (state !== "succeeded" && state !== "completed_with_failures") return problems;
   if (seen.size !== planned.items.length) problems.push(`I1: job ${name} has ${String(seen.size)} rows for ${String(planned.items.length)} items`); // prettier-ignore
   return problems;
