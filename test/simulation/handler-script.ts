@@ -8,6 +8,8 @@ export interface HandlerScript {
   readonly hook: "none" | "succeeds" | "raises" | "kills the worker once";
   /** It cannot be started, ever. */
   readonly broken: boolean;
+  /** The first worker that runs a batch of it fails every batch, whatever the others do. */
+  readonly badMachine?: boolean;
   readonly secondsMin: number;
   readonly secondsMax: number;
   /** Deeds of the first runs of a batch; after them it succeeds, unless the last deed stays. */
@@ -41,5 +43,7 @@ export function drawScript(
   }
   const hook = chance.pick(["none", "succeeds", "succeeds", dreadful ? "raises" : "succeeds", dreadful ? "kills the worker once" : "none"] as const); // prettier-ignore
   const secondsMax = slow ? chance.between(5, 20) : chance.skewed(0.01, 3);
-  return { hook, broken: dreadful && chance.is(0.03), secondsMin: secondsMax / 10, secondsMax, deeds };
+  // In long jobs alone: in a short one nobody can tell whose fault it is.
+  const badMachine = dreadful && batches >= 60 && hook === "succeeds";
+  return { hook, broken: dreadful && chance.is(0.03), badMachine, secondsMin: secondsMax / 10, secondsMax, deeds };
 }

@@ -27,6 +27,8 @@ export class JobRuns {
   #mark = { epoch: 0, through: 0 };
   /** Workers that ever held a claim of the hook. */
   readonly #claimants = new Set<string>();
+  /** The worker on it, where the job has one. */
+  #badMachine: string | undefined;
   /** Batches that were taken apart. */
   readonly #parted = new Set<number>();
 
@@ -80,7 +82,8 @@ export class JobRuns {
         const range = this.#rangeOf(batch, meta, process);
         this.#checkItems(batch, range, items);
         bump(this.begun, batch);
-        return { deed: this.#deed(batch, range), milliseconds: milliseconds() };
+        const deed = this.#isOnBadMachine(process) ? "raise" : this.#deed(batch, range);
+        return { deed, milliseconds: milliseconds() };
       },
       ran: (meta) => {
         const { from, to } = this.#rangeOf(this.#batchNumber(meta, process), meta, process);
@@ -96,6 +99,12 @@ export class JobRuns {
         this.hooksEnded += 1;
       },
     };
+  }
+
+  #isOnBadMachine(process: SimulatedProcess): boolean {
+    if (this.#user?.planned.script.badMachine !== true) return false;
+    this.#badMachine ??= process.name;
+    return this.#badMachine === process.name;
   }
 
   /** What is drawn befalls the runs that hold the batch's bad item. */

@@ -38,6 +38,7 @@ export const MUST_HAPPEN = [
   "worker cut off from its platform",
   "worker drained",
   "worker left: lost",
+  "worker stood down",
   "worker left: zombie",
 ] as const;
 

@@ -255,6 +255,7 @@ export class Watch implements StoreObserver, QueueObserver {
       this.#fold(job)?.addOutcome(key, line);
     }
     if (line.t === "left") this.#world.count(`worker left: ${line.why}`);
+    if (line.t === "left" && line.error !== undefined) this.#world.count("worker stood down");
     if (line.t === "started") this.#world.count("started line");
   }
 
