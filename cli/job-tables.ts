@@ -82,8 +82,8 @@ export function jobLines(job: Job, nowMs: number, paint: Paint): readonly string
     ["job", `${paint("bold", job.job_id)} of ${job.api} (version ${job.version})`],
     ["state", stateWords(job.state, paint) + (job.reason === null ? "" : ` (${job.reason})`)],
   ];
-  if (job.retry_of !== null) facts.push(["retry of", job.retry_of]);
   if (job.message !== "") facts.push(["", job.message]);
+  if (job.retry_of !== null) facts.push(["retry of", job.retry_of]);
   facts.push(
     ["submitted", `${job.submitted_at} (${ago(job.submitted_at, nowMs)})`],
     ["took", took(job, nowMs)],

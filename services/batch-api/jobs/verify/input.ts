@@ -71,6 +71,7 @@ function* totals({ end, splits, itemsOf, items, spec, keys, final }: JobFacts): 
 
 /** Walks the staged objects beside the spans: each span lies behind the one before, in an object that was staged. */
 async function* spansInOrder(facts: JobFacts): AsyncGenerator<Finding> {
+  if (facts.spec.input.kind === "retry") return; // its items lie with its parent: `retried.ts`
   const staged = await stagedObjects(facts);
   let object = 0;
   let offset = 0;

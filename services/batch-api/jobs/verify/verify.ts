@@ -17,11 +17,13 @@ import { inputChecks } from "./input.ts";
 import { laneChecks } from "./lane.ts";
 import { ledgerChecks } from "./ledgers.ts";
 import { FINDINGS_MAX, type CheckResult, type Finding, type VerifyReport } from "./report.ts";
+import { retriedChecks } from "./retried.ts";
 import { rowChecks } from "./rows.ts";
 
 export const CHECKS: readonly Check[] = [
   ...acceptanceChecks,
   ...inputChecks,
+  ...retriedChecks,
   ...ledgerChecks,
   ...laneChecks,
   ...countChecks,
