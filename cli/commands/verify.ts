@@ -130,8 +130,10 @@ async function jobOf(store: ObjectStore, where: string, names: readonly string[]
 }
 
 const MARKS = {
-  ...{ holds: ["green", "holds  "], broken: ["red", "BROKEN "] },
-  ...{ not_yet: ["dim", "not yet"], removed: ["dim", "removed"] },
+  holds: ["green", "holds  "],
+  broken: ["red", "BROKEN "],
+  not_yet: ["dim", "not yet"],
+  removed: ["dim", "removed"],
 } as const;
 
 export function reportLines(report: VerifyReport, paint: Paint): readonly string[] {

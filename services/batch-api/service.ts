@@ -40,8 +40,8 @@ export interface ServiceParts extends Omit<ApisOptions, "stopAllJobs"> {
   /** The two worlds differ in these numbers; see `DriverDeps` and `ReplicaOptions`. */
   readonly pace: Pick<DriverDeps, "tickMs" | "tickMinMs" | "stallMs" | "tellMs"> &
     Pick<ReplicaOptions, "busyMs" | "idleMs">;
-  /** The two worlds differ in what lies beside the store; see `JanitorOptions`. */
-  readonly janitor: Pick<JanitorOptions, "retention" | "resultsSetting" | "pauseMs" | "logs" | "beside">;
+  /** The two worlds differ in what lies beside the store; see `JanitorOptions`. Default: everything is kept. */
+  readonly janitor?: Pick<JanitorOptions, "retention" | "resultsSetting" | "pauseMs" | "logs" | "beside">;
   readonly replica: Pick<ReplicaOptions, "id" | "lanes" | "alone" | "onFatal">;
 }
 

@@ -42,6 +42,39 @@ describe("readServiceConfig", () => {
     expect(readServiceConfig({ ...WHOLE, MILLRACE_AUTH: JSON.stringify(network) }).auth).toEqual(network);
   });
 
+  it("reads how long results and records are kept: 90 and 365 days, unless it is told", () => {
+    const kept = (results?: string, records?: string) =>
+      readServiceConfig({
+        ...WHOLE,
+        ...(results === undefined ? {} : { MILLRACE_RETENTION_RESULTS_DAYS: results }),
+        ...(records === undefined ? {} : { MILLRACE_RETENTION_RECORDS_DAYS: records }),
+      }).retention;
+
+    expect(kept()).toEqual({ resultsDays: 90, recordsDays: 365 });
+    expect(kept("7")).toEqual({ resultsDays: 7, recordsDays: 365 });
+    expect(kept(undefined, "30")).toEqual({ resultsDays: 30, recordsDays: 30 });
+    expect(kept("forever", "forever")).toEqual({ resultsDays: null, recordsDays: null });
+    expect(kept("", "")).toEqual({ resultsDays: 90, recordsDays: 365 });
+  });
+
+  it.each(["0", "3651", "-1", "1.5", "30d", "never", " 7"])("refuses %j as days of retention", (days) => {
+    const why = "is neither a whole number of days from 1 to 3650 nor forever; write one of the two, or leave it out";
+    expect(faultsOf({ ...WHOLE, MILLRACE_RETENTION_RESULTS_DAYS: days })).toEqual([
+      `MILLRACE_RETENTION_RESULTS_DAYS ${why}`,
+    ]);
+    expect(faultsOf({ ...WHOLE, MILLRACE_RETENTION_RECORDS_DAYS: days })).toEqual([
+      `MILLRACE_RETENTION_RECORDS_DAYS ${why}`,
+    ]);
+  });
+
+  it("refuses to keep results longer than the records with which they go", () => {
+    const environment = { ...WHOLE, MILLRACE_RETENTION_RESULTS_DAYS: "forever", MILLRACE_RETENTION_RECORDS_DAYS: "30" };
+
+    expect(faultsOf(environment)).toEqual([
+      "MILLRACE_RETENTION_RESULTS_DAYS is forever, longer than the 30 days of MILLRACE_RETENTION_RECORDS_DAYS, with which results go; keep records as long",
+    ]);
+  });
+
   it("reads who owns the code: whoever deploys, unless a stack is named", () => {
     const pinned = { ...WHOLE, MILLRACE_CODE: "pinned:acme/batch/prod" };
 

@@ -40,6 +40,17 @@ describe("BatchApi", () => {
     expect(serviceEnv(stack)).toMatchObject({ MILLRACE_CREATE_APIS_MAX: "5" });
   });
 
+  it("tells its service how long results and records are kept, and nothing where nothing is said", async () => {
+    const kept = async (retention?: { resultsDays?: number | "forever"; recordsDays?: number | "forever" }) => {
+      const env = serviceEnv(await anApi(retention === undefined ? {} : { retention }));
+      return [env.MILLRACE_RETENTION_RESULTS_DAYS, env.MILLRACE_RETENTION_RECORDS_DAYS];
+    };
+
+    expect(await kept()).toEqual([undefined, undefined]);
+    expect(await kept({ resultsDays: 7 })).toEqual(["7", undefined]);
+    expect(await kept({ resultsDays: "forever", recordsDays: "forever" })).toEqual(["forever", "forever"]);
+  });
+
   it("rolls two replicas without one being missing, and each within the strictest pod security", async () => {
     const stack = await anApi();
 

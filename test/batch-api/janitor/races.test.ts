@@ -202,14 +202,15 @@ describe("janitors beside submissions", () => {
           await putVersion(store, OLD);
           await aJanitor(store, clock).janitor.pass(API, forever);
           clock.ms = NOW + unneededHours * 3600 * 1000;
-          const step = () => 0;
+          const step = () => 1;
           const deploy = async () => {
             const own = inTurns(store, clock, scheduler, "deploy", () => 0);
             for (let call = 0; call < callsBefore; call += 1) await own.now();
             for (let call = 0; call < callsBefore; call += 1) await own.now();
+            const { writes } = await readUnneeded(own, API);
             await putEnvironment(own, "e-old"); // built, or found made
-            await needCode(own, API, codeKeys(API, OLD));
-            await putEnvironment(own, "e-old");
+            const code = await needCode(own, API, codeKeys(API, OLD), writes);
+            if (code === "changed") await putEnvironment(own, "e-old");
             await own.put(KEYS.project(OLD.project), Buffer.from("archive"));
             await own.put(KEYS.version("old"), encodeStored(OLD));
             const current = await own.read(KEYS.current);

@@ -3,7 +3,8 @@ import { readRanges } from "../../../services/batch-api/jobs/row-ranges.ts";
 import { MemoryStore } from "../../../services/backends/object-store.memory.ts";
 import { jobKeys } from "../../../services/protocol/keys.ts";
 import { anEndedJob, aRunningJob, endJob, JOB, LEDGER_A, ledgerBytes, WORKER_A } from "../../support/a-job.ts";
-import { aService, StepClock } from "./support.ts";
+import { encodeStored } from "../../../services/batch-api/jobs/stored.ts";
+import { aService, NOW, StepClock } from "./support.ts";
 
 const forever = new AbortController().signal;
 const KEYS = jobKeys(JOB.api, JOB.job);
@@ -33,6 +34,20 @@ describe("results", () => {
       [3, 1],
       [6, 2],
     ]);
+  });
+
+  it("are refused with the day and the setting once they are not kept any more", async () => {
+    const service = await aService();
+    await anEndedJob(service.store);
+    const retention = { format: 1, state: "announced", at: NOW, setting: "--keep-results", days: 1, writes: 1 };
+    await service.store.swap(KEYS.retention, encodeStored(retention), undefined);
+
+    const gone = {
+      code: "results_removed",
+      message: /since 2027-01-15: they are kept for 1 day after .* \(--keep-results\)/,
+    };
+    await expect(rows(service)).rejects.toMatchObject(gone);
+    await expect(failures(service)).rejects.toMatchObject(gone);
   });
 
   it("come from the ledgers while the job runs, up to the first batch that is not settled", async () => {
