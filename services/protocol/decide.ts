@@ -38,6 +38,8 @@ export interface WorkerFact {
   readonly fresh: boolean;
   /** It ended on behalf of the platform: nobody is charged. */
   readonly disrupted: boolean;
+  /** When its ledger was last seen to grow, monotonic milliseconds; absent: not known. */
+  readonly lastWordMs?: number;
   holds(batch: number): boolean;
   /** Started lines without an outcome, by batch. */
   readonly open: ReadonlyMap<number, OpenStart>;
@@ -118,8 +120,8 @@ function endOf(facts: DriverFacts): EndCause | undefined {
 }
 
 /**
- * No pool failure fails a job; this judgement does: nobody ever got ready and enough have tried, or three generations in
- * a row came to nothing.
+ * No pool failure fails a job; this judgement does: nobody ever got ready and enough have tried, or nobody does any more, or three
+ * generations in a row came to nothing.
  */
 export function workerFailure(
   facts: Pick<DriverFacts, "workerFacts" | "workers" | "generations" | "split" | "fold" | "poolRefusal">,
@@ -130,8 +132,20 @@ export function workerFailure(
   // Ready in an earlier epoch counts: the job's code and environment are the same.
   const everReady = facts.workerFacts.some((worker) => worker.ready);
   const allFail = !everReady && failures.length >= Math.min(3, wantedWorkers(facts));
-  if (!allFail && facts.generations.unreadyInRow < 3) return undefined;
+  if (!allFail && !noneStartsAnyMore(facts) && facts.generations.unreadyInRow < 3) return undefined;
   return { kind: "failed", reason: "worker_error", message: last === undefined ? UNREADY : withTraceback(last) };
+}
+
+/** After the last word of the last worker that was ready only starts that failed: three, and half as many as there are workers. */
+function noneStartsAnyMore(facts: Pick<DriverFacts, "workerFacts" | "workers" | "split" | "fold">): boolean {
+  let readyUntilMs = -Infinity;
+  for (const { ready, fresh, lastWordMs = Infinity } of facts.workerFacts) {
+    if (ready) readyUntilMs = Math.max(readyUntilMs, fresh ? Infinity : lastWordMs);
+  }
+  const since = facts.workerFacts.filter(({ current, startFailed, lastWordMs = -Infinity }) => {
+    return current && startFailed !== undefined && lastWordMs > readyUntilMs;
+  });
+  return since.length >= Math.max(3, wantedWorkers(facts) / 2);
 }
 
 const UNREADY =

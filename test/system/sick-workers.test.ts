@@ -36,6 +36,23 @@ class Handler:
         return payload
 `;
 
+/** Starts until the first batch has run; that takes its worker along. */
+const STARTS_NO_MORE = `
+import os, signal, time
+
+class Handler:
+    def __init__(self, config):
+        if os.path.exists(config["gone"]):
+            raise RuntimeError("the weights were removed")
+        self.gone = config["gone"]
+
+    def handle_batch(self, payload):
+        open(self.gone, "w").close()
+        time.sleep(0.2)
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+`;
+
 const RAISING = `
 class Handler:
     def __init__(self, config):
@@ -53,6 +70,7 @@ beforeAll(async () => {
   system = await SystemUnderTest.start();
   expect((await system.deploy("machines", BAD_MACHINE)).status).toBe(201);
   expect((await system.deploy("broken", BROKEN)).status).toBe(201);
+  expect((await system.deploy("fleeting", STARTS_NO_MORE)).status).toBe(201);
   expect((await system.deploy("raising", RAISING)).status).toBe(201);
 });
 
@@ -92,6 +110,17 @@ describe("a handler that cannot start", () => {
     expect(job.message).toContain("no weights at /models");
     expect(job.message).toContain("Traceback");
     expect(performance.now() - since).toBeLessThan(60_000);
+  });
+});
+
+describe("a handler that cannot start any more", () => {
+  it("fails its job in less than a minute after the last worker died", async () => {
+    const config = { gone: join(system.folder, "gone") };
+    const job = await system.run("fleeting", { workers: 2, config, item_list: { items: ITEMS, batch_size: 1 } }, 60);
+
+    expect(job, JSON.stringify(job)).toMatchObject({ state: "failed", reason: "worker_error" });
+    expect(job.message).toContain("the weights were removed");
+    expect(job.message).toContain("Traceback");
   });
 });
 

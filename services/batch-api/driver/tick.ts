@@ -87,6 +87,7 @@ function workerFact(job: RunningJob, facts: WorkerFacts, pooled: PoolWorker | un
     fresh: !facts.left && pooled?.phase !== "ended" && nowMs - grownAtMs < 2 * job.leaseMs,
     // A whole epoch ends when its service or its lane went away: that charges no batch.
     disrupted: !current || pooled?.disrupted === true,
+    lastWordMs: grownAtMs,
     holds: (batch) => holds(facts, batch),
     open: facts.open,
   };
