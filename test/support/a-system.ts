@@ -55,7 +55,7 @@ export class SystemUnderTest extends ApiUser {
     await this.verifyAll(store);
     await store.close();
     await until("the jobs' processes to end", () => (this.#others().length === 0 ? true : undefined), 10).catch(() => {
-      expect(this.#others()).toEqual([]);
+      if (this.#others().length > 0) throw new Error(`processes outlive their jobs:\n${this.#others().join("\n")}`);
     });
   }
 

@@ -4,7 +4,7 @@ import { isAlive, readProcessFile, type WorkerProcesses } from "../../services/b
 import { until } from "../support/a-service.ts";
 import { SystemUnderTest } from "../support/a-system.ts";
 import type { JobOnWire } from "../support/api-user.ts";
-import { workersOnFile } from "./soak/chaos.ts";
+import { workersOnFile } from "./soak/laptop-targets.ts";
 
 /** Hangs in its first batch, deaf to everything, until it is let go by a file. */
 const HANGER = `

@@ -1,16 +1,50 @@
-// npm run soak -- [--seconds 60] [--seed 1]: kills and freezes a whole system for so long, then asks whether all was kept.
+// npm run soak -- [--help]: kills, drains and freezes a whole system for so long, then asks whether all was kept.
 import { parseArgs } from "node:util";
 import { soak } from "./soak/soak.ts";
 
+const HELP = `npm run soak -- [options]: kills, drains and freezes a whole system at random, then asks whether all was kept
+  --minutes N   for how long; or
+  --seconds N   for how long; default 60. From 45 s on each kind of blow must have happened
+  --seed N      decides who is struck, when and how; default 1
+  --cloud       two replicas and their workers as processes, over servers of the cloud's protocols, which fail as well;
+                needs what npm run test:cloud needs. From 60 s on each kind of fault must have happened
+`;
+
 const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "60" }, seed: { type: "string", default: "1" } },
+  options: {
+    seconds: { type: "string" },
+    minutes: { type: "string" },
+    seed: { type: "string", default: "1" },
+    cloud: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
 });
 const say = (sentence: string) => process.stdout.write(`${sentence}\n`);
+
+async function run(): Promise<void> {
+  if (values.help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const options = { seconds: secondsOf(values.seconds, values.minutes), seed: numberOf("--seed", values.seed), say };
+  const report = values.cloud
+    ? await (await import("../cloud/soak/cloud-soak.ts")).cloudSoak(options)
+    : await soak(options);
+  say(JSON.stringify(report, undefined, 2));
+}
+
+function secondsOf(seconds: string | undefined, minutes: string | undefined): number {
+  if (seconds !== undefined && minutes !== undefined) throw new Error("give --seconds or --minutes, not both");
+  return minutes === undefined ? numberOf("--seconds", seconds ?? "60") : 60 * numberOf("--minutes", minutes);
+}
+
+function numberOf(option: string, text: string): number {
+  if (/^\d+(\.\d+)?$/.test(text) && Number(text) > 0) return Number(text);
+  throw new Error(`${option} is no number greater than 0; give one, such as ${option} 5`);
+}
+
 try {
-  const { events, ...report } = await soak({ seconds: Number(values.seconds), seed: Number(values.seed), say });
-  const kinds = new Map<string, number>();
-  for (const { target, deed } of events) kinds.set(`${deed} ${target}`, (kinds.get(`${deed} ${target}`) ?? 0) + 1);
-  say(JSON.stringify({ ...report, ...Object.fromEntries(kinds) }, undefined, 2));
+  await run();
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;

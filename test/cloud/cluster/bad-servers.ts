@@ -61,3 +61,12 @@ export function unfired({ proxies }: CloudServers): readonly string[] {
     RULES[server].flatMap(({ name }) => (proxies[server].rules.fired(name) > 0 ? [] : [`${server}: ${name}`])),
   );
 }
+
+/** How often each fault happened. */
+export function firedFaults({ proxies }: CloudServers): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    SERVERS.flatMap((server) =>
+      RULES[server].map(({ name }) => [`${server}: ${name}`, proxies[server].rules.fired(name)] as const),
+    ),
+  );
+}

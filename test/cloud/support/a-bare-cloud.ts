@@ -94,7 +94,12 @@ export class BareCloud extends ApiUser {
     await this.stopService();
     const [doors = 0, health = 0] = await freePorts(2);
     this.#ports = [doors, health];
-    this.#service = startServiceProcess({
+    this.#service = startServiceProcess({ ...this.serviceVariables(doors, health), ...changed });
+  }
+
+  /** What a replica is told, for a test that starts its own. */
+  serviceVariables(doors: number, health: number): Variables {
+    return {
       ...this.servers.environment,
       KUBECONFIG: this.plane.writeKubeConfig("service", this.namespace.service),
       [ENV.api]: BARE_API,
@@ -106,8 +111,7 @@ export class BareCloud extends ApiUser {
       [ENV.podTemplate]: POD_TEMPLATE,
       [ENV.port]: String(doors),
       [ENV.healthPort]: String(health),
-      ...changed,
-    });
+    };
   }
 
   /** SIGTERM; answers how it ended, and after how many seconds. */

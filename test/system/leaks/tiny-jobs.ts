@@ -91,7 +91,10 @@ async function start(root: string): Promise<{ readonly app: App; stop(): Promise
   const end = new AbortController();
   const service = buildService({
     ...{ store, queue, pool, dataset, logs: new FileLogStore({ root: join(root, "logs") }) },
-    ...{ log: pino({ level: "silent" }), pace: { tickMs: 100, tickMinMs: 8, busyMs: 250, idleMs: 1_000 } },
+    ...{
+      log: pino({ level: "silent" }),
+      pace: { tickMs: 100, tickMinMs: 8, stallMs: 300_000, busyMs: 250, idleMs: 1_000 },
+    },
     environments: { build: () => Promise.reject(new Error("no environment in this test")) },
     replica: { id: "leaks", lanes: LANES, alone: true, onFatal: fatal },
   });

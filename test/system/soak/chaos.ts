@@ -1,8 +1,5 @@
 /** Sends signals to processes of a system at random moments, all decided by a seed. */
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isAlive, readProcessFile, type ProcessIdentity } from "../../../services/backends/process-files.ts";
 
 export type Target = "service" | "worker" | "handler";
 export type Deed = "kill" | "terminate" | "freeze" | "long freeze";
@@ -22,9 +19,6 @@ const LONG_FREEZE_MS = [5_200, 7_500] as const;
 const FREEZE_MS = [20, 900] as const;
 const PAUSE_MS = [50, 500] as const;
 
-/** Of the blows on the service, those that come whatever it is at. */
-const EARLY_SHARE = 0.2;
-
 const TARGETS: readonly (readonly [Target, number])[] = [
   ["handler", 0.45],
   ["worker", 0.3],
@@ -37,6 +31,8 @@ const DEEDS: readonly (readonly [Deed, number])[] = [
   ["long freeze", 0.06],
 ];
 
+const ALL = TARGETS.flatMap(([target]) => DEEDS.map(([deed]): Blow => [target, deed]));
+
 /** Uniform in [0, 1), the same for the same seed (mulberry32). */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0;
@@ -48,15 +44,23 @@ export function seeded(seed: number): () => number {
   };
 }
 
+/** Where a soak finds what it strikes. */
+export interface Targets {
+  /** Living processes of a kind that may be struck now; `asleep`: what was done to those that are frozen just now. */
+  pidsOf(target: Target, asleep: ReadonlyMap<number, Deed>, random: () => number): readonly number[];
+}
+
 export interface ChaosOptions {
   readonly seed: number;
-  readonly root: string;
-  /** The living service, also one that has only just been spawned. */
-  readonly service: () => number | undefined;
-  /** Grows with every batch that a handler begins. */
-  readonly progress: () => number;
+  readonly targets: Targets;
   readonly now: () => number;
+  /** Between two blows, milliseconds; default 50 to 500. */
+  readonly pauseMs?: readonly [number, number];
+  /** How long a long freeze lasts, milliseconds; default a laptop's lease and more. */
+  readonly longFreezeMs?: readonly [number, number];
 }
+
+type Blow = readonly [target: Target, deed: Deed];
 
 export class Chaos {
   readonly events: ChaosEvent[] = [];
@@ -64,33 +68,38 @@ export class Chaos {
   readonly #random: () => number;
   readonly #thaws = new Set<Promise<void>>();
   readonly #frozen = new Map<number, Deed>();
-  #seen = { pid: 0, progress: 0 };
 
   constructor(options: ChaosOptions) {
     this.#options = options;
     this.#random = seeded(options.seed);
   }
 
-  /** Goes on until the deadline (of `now`), then wakes what is frozen. */
+  /** How often each kind of blow has fallen; a kind that was not tried stands there with 0. */
+  get blows(): ReadonlyMap<string, number> {
+    const blows = new Map(ALL.map(([target, deed]) => [`${deed} ${target}`, 0]));
+    for (const { target, deed } of this.events) {
+      blows.set(`${deed} ${target}`, (blows.get(`${deed} ${target}`) ?? 0) + 1);
+    }
+    return blows;
+  }
+
+  /** Goes on until the deadline (of `now`), then wakes what is frozen. Each kind of blow comes at least once, if there is time. */
   async rage(deadline: number): Promise<void> {
-    const { now } = this.#options;
-    const longAt = now() + (deadline - now()) / 3;
-    for (let frozeLong = false; now() < deadline;) {
-      await sleep(this.#between(PAUSE_MS));
-      // once for certain: a service that sleeps through its own leases
-      if (!frozeLong && now() > longAt) frozeLong = this.#strike("service", "long freeze", 0, LONG_FREEZE_MS[1]);
-      const target = this.#pick(TARGETS);
-      const deed = this.#pick(DEEDS);
+    const { now, pauseMs = PAUSE_MS } = this.#options;
+    const oweAt = now() + (deadline - now()) / 3;
+    while (now() < deadline) {
+      await sleep(this.#between(pauseMs));
+      const owed = now() > oweAt ? ALL.filter(([target, deed]) => this.blows.get(`${deed} ${target}`) === 0) : [];
       const choice = this.#random();
-      const frozenMs = deed === "freeze" ? this.#between(FREEZE_MS) : this.#between(LONG_FREEZE_MS);
-      this.#strike(target, deed, choice, deed.endsWith("freeze") ? frozenMs : 0);
+      if (owed.some((blow) => this.#strike(blow, choice))) continue;
+      this.#strike([this.#pick(TARGETS), this.#pick(DEEDS)], choice);
     }
     await Promise.all(this.#thaws);
   }
 
   /** False: nobody was there to be struck. */
-  #strike(target: Target, deed: Deed, choice: number, frozenMs: number): boolean {
-    const pids = this.#pidsOf(target).filter((pid) => {
+  #strike([target, deed]: Blow, choice: number): boolean {
+    const pids = this.#options.targets.pidsOf(target, this.#frozen, this.#random).filter((pid) => {
       const asleep = this.#frozen.get(pid);
       return asleep === undefined || (asleep === "freeze" && deed === "kill");
     });
@@ -98,6 +107,8 @@ export class Chaos {
     if (pid === undefined) return false; // none of that kind lives just now
     const signal = deed === "kill" ? "SIGKILL" : deed === "terminate" ? "SIGTERM" : "SIGSTOP";
     if (!send(pid, signal)) return false;
+    const { longFreezeMs = LONG_FREEZE_MS } = this.#options;
+    const frozenMs = signal === "SIGSTOP" ? this.#between(deed === "freeze" ? FREEZE_MS : longFreezeMs) : 0;
     this.events.push({ at: this.#options.now(), target, deed, pid, frozenMs: Math.round(frozenMs) });
     if (signal === "SIGSTOP") this.#thawLater(pid, deed, frozenMs);
     return true;
@@ -113,27 +124,6 @@ export class Chaos {
     this.#thaws.add(thaw);
   }
 
-  #pidsOf(target: Target): readonly number[] {
-    const { root, service } = this.#options;
-    const own = service();
-    if (target === "service") {
-      // who wakes late finds the service that it knew: its late record is what is tried
-      if ([...this.#frozen.values()].includes("long freeze")) return [];
-      const hit = own !== undefined && (this.#random() < EARLY_SHARE || this.#hasWorked(own));
-      return hit ? [own] : [];
-    }
-    const files = workersOnFile(root).flatMap((worker) => readProcessFile(root, worker) ?? []);
-    const named = target === "worker" ? files.map(({ worker }) => worker) : files.flatMap(({ handlers }) => handlers);
-    return named.filter((identity: ProcessIdentity) => isAlive(identity)).map(({ pid }) => pid);
-  }
-
-  /** Something was run since this service was first seen: on a busy machine it would else never come so far. */
-  #hasWorked(service: number): boolean {
-    const progress = this.#options.progress();
-    if (this.#seen.pid !== service) this.#seen = { pid: service, progress };
-    return progress > this.#seen.progress;
-  }
-
   #pick<T>(choices: readonly (readonly [T, number])[]): T {
     let left = this.#random();
     for (const [choice, share] of choices) if ((left -= share) < 0) return choice;
@@ -145,14 +135,10 @@ export class Chaos {
   }
 }
 
-/** Names of the workers that may live under a root. */
-export function workersOnFile(root: string): readonly string[] {
-  try {
-    const names = readdirSync(join(root, "processes")).filter((name) => name.endsWith(".json"));
-    return names.map((name) => name.slice(0, -".json".length)).sort();
-  } catch {
-    return []; // no worker was started yet
-  }
+/** A line for people. */
+export function told({ at, target, deed, pid, frozenMs }: ChaosEvent): string {
+  const how = frozenMs > 0 ? ` for ${String(frozenMs)} ms` : "";
+  return `${new Date(at).toISOString()} ${deed} ${target} ${String(pid)}${how}`;
 }
 
 function send(pid: number, signal: NodeJS.Signals): boolean {

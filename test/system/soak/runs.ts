@@ -15,7 +15,7 @@ export interface Run {
   endedAt: number | undefined;
 }
 
-/** The handler of a soak: notes begin and end of each batch, and takes its time until a file says that all is calm. */
+/** The handler of a soak: notes begin and end of each batch, and takes its time until a file says that all is calm; refuses negative numbers. */
 export const NOTING_HANDLER = `
 import os, time
 
@@ -32,8 +32,11 @@ class Handler:
 
     def handle_batch(self, payload):
         self.note("began", payload)
+        print("begins at", payload[0])
         if not os.path.exists(self.calm):
             time.sleep(self.seconds)
+        if any(item < 0 for item in payload):
+            raise ValueError("a negative number")
         self.note("ended", payload)
         return [item * 2 for item in payload]
 `;
