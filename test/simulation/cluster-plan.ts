@@ -2,8 +2,8 @@ import type { BatchQueue } from "../../services/backends/batch-queue.ts";
 import type { ObjectStore } from "../../services/backends/object-store.ts";
 import { MemoryDataset } from "../support/memory-dataset.ts";
 import { Chance } from "./chance.ts";
-import { drawRates, type FaultRates } from "./faults.ts";
-import { OFTEN, RARELY, type ServicePace } from "./simulated-service.ts";
+import { drawRates, onOneMachine, type FaultRates } from "./faults.ts";
+import { LAPTOP, OFTEN, RARELY, type ServicePace } from "./simulated-service.ts";
 import type { ProcessOptions, SimulatedProcess } from "./simulated-process.ts";
 import { drawWorkload, type PlannedJob } from "./workload.ts";
 import type { World } from "./world.ts";
@@ -23,6 +23,8 @@ export interface ClusterPlan {
   readonly bareMessages: boolean;
   readonly dataset: MemoryDataset;
   readonly jobs: readonly PlannedJob[];
+  /** One service, whose queue and workers end with it; default: replicas that share all with others. */
+  readonly laptop?: boolean;
   /** How often services look; default: often. */
   readonly pace?: ServicePace;
   readonly between?: Between;
@@ -42,17 +44,18 @@ export function drawPlan(seed: number): ClusterPlan {
   // One lane that goes from job to job, with workers that their platform knows nothing of: zombies.
   const crowded = !faultFree && chance.is(0.15);
   const drawn = drawRates(chance, faultFree ? "none" : "swarm");
-  const rates = crowded ? { ...drawn, cutOff: 0.3 } : drawn;
+  const laptop = !crowded && chance.is(0.2);
+  const rates = laptop ? onOneMachine(drawn) : crowded ? { ...drawn, cutOff: 0.3 } : drawn;
   const dataset = new MemoryDataset();
   // One after the other: a draw in another place is another run.
   const worlds = chance.fork();
   const faultsEndMs = faultFree ? 0 : chance.skewed(3_000, 40_000);
   const lanes = crowded ? 1 : chance.pick(rates.laneGone > 0 ? [1, 2, 3] : [1, 1, 2]);
   const handlerProcesses = chance.pick([1, 1, 2]);
-  const appendsMax = chance.pick([undefined, 2, 8]);
+  const appendsMax = laptop ? undefined : chance.pick([undefined, 2, 8]);
   const jobs = drawWorkload(chance, dataset, !faultFree, crowded ? 3 : chance.integer(1, 3));
   const bareMessages = chance.is(0.2);
   // Each look costs as much as all that happens between two: most services look about as rarely as those in a cloud.
-  const pace = chance.pick([OFTEN, RARELY, RARELY, RARELY]);
-  return { chance: worlds, rates, faultFree, faultsEndMs, lanes, handlerProcesses, appendsMax, bareMessages, dataset, jobs, pace }; // prettier-ignore
+  const pace = laptop ? LAPTOP : chance.pick([OFTEN, RARELY, RARELY, RARELY]);
+  return { chance: worlds, rates, faultFree, faultsEndMs, lanes, handlerProcesses, appendsMax, bareMessages, dataset, jobs, pace, laptop }; // prettier-ignore
 }

@@ -8,9 +8,10 @@ import type { ClusterPlan } from "./cluster-plan.ts";
 import { SimulatedDataset } from "./simulated-dataset.ts";
 import { SimulatedPlatform, SimulatedPool, type Launch } from "./simulated-pool.ts";
 import { SimulatedProcess, type ProcessOptions } from "./simulated-process.ts";
+import { SimulatedLaptop } from "./simulated-laptop.ts";
 import { SimulatedLanes } from "./simulated-lanes.ts";
 import { SimulatedQueue } from "./simulated-queue.ts";
-import { NO_LOGS, OFTEN, startService, type SimulatedService } from "./simulated-service.ts";
+import { NO_LOGS, OFTEN, startService, type ServiceParts, type SimulatedService } from "./simulated-service.ts";
 import { SimulatedStore } from "./simulated-store.ts";
 import { startWorker } from "./simulated-worker.ts";
 import { UserJob } from "./user-job.ts";
@@ -29,6 +30,7 @@ export class Cluster {
   readonly #plan: ClusterPlan;
   readonly #lanes: SimulatedLanes;
   readonly #platform: SimulatedPlatform;
+  readonly #laptop: SimulatedLaptop | undefined;
   readonly #services: (SimulatedService | undefined)[] = [];
   readonly #workers: SimulatedProcess[] = [];
   #started = 0;
@@ -46,7 +48,8 @@ export class Cluster {
     this.watch = new Watch(world, this.store, this.jobs);
     this.#lanes = new SimulatedLanes(world, this.watch, plan.bareMessages);
     this.#platform = new SimulatedPlatform(world, this.#launch);
-    for (let slot = 0; slot < 2; slot += 1) this.#startService(slot);
+    this.#laptop = plan.laptop === true ? new SimulatedLaptop(world, this.watch) : undefined;
+    for (let slot = 0; slot < (this.#laptop === undefined ? 2 : 1); slot += 1) this.#startService(slot);
   }
 
   /** What a job service needs that looks at the end of it all from outside. */
@@ -94,26 +97,53 @@ export class Cluster {
   }
 
   #startService(slot: number): void {
-    const { world } = this;
     const process = this.#process({
       kind: "replica",
       name: `replica-${String((this.#started += 1))}`,
       onCrash: () => {
-        this.#services[slot] = undefined;
-        world.timeline.after(world.pace.skewed(100, 10_000), () => {
-          this.#startService(slot);
-        });
+        this.#serviceGone(slot);
       },
     });
-    this.#services[slot] = startService({
+    // As `endLeftovers`: nobody is adopted.
+    if (this.#laptop !== undefined)
+      for (const worker of this.#workers) worker.crash("a leftover of the service before");
+    const parts: ServiceParts = {
       process,
       store: this.#storeOf(process),
-      queue: this.#queueOf(process),
+      queue: this.#laptop?.open(process, () => service.replica.wakeAll()) ?? this.#queueOf(process),
       pool: new SimulatedPool(process, this.#platform),
       dataset: new SimulatedDataset(process, this.#plan.dataset),
       lanes: this.#plan.lanes,
-      alone: false,
+      alone: this.#laptop !== undefined,
       pace: this.#plan.pace ?? OFTEN,
+    };
+    const service = startService(parts);
+    this.#services[slot] = service;
+  }
+
+  /** It is asked to leave, as by SIGTERM. */
+  async #leave(slot: number, service: SimulatedService): Promise<void> {
+    this.world.count("service leaves");
+    this.world.tell(service.process.name, "LEAVES");
+    await service.leave();
+    if (this.#laptop !== undefined) await this.#platform.close();
+    if (service.process.isDead) return;
+    service.process.end();
+    this.#serviceGone(slot);
+  }
+
+  /** Another one comes. A laptop's queue and the pool's memory went with it, and its workers hear of that. */
+  #serviceGone(slot: number): void {
+    const { world } = this;
+    this.#services[slot] = undefined;
+    if (this.#laptop !== undefined) {
+      world.count("laptop's service gone");
+      this.#laptop.close();
+      for (const worker of this.#platform.running()) worker.lose();
+      this.#platform.forget();
+    }
+    world.timeline.after(world.pace.skewed(100, 10_000), () => {
+      this.#startService(slot);
     });
   }
 
@@ -139,14 +169,16 @@ export class Cluster {
       name: `w${worker}`,
       onCrash: () => {
         this.watch.ended(worker);
+        socket?.abandon();
         onCrash();
       },
     });
+    const socket = this.#laptop?.connect(process);
     this.#workers.push(process);
     return startWorker({
       process,
       store: this.#storeOf(process),
-      queue: this.#queueOf(process),
+      queue: socket ?? this.#queueOf(process),
       dataset: new SimulatedDataset(process, this.#plan.dataset),
       name,
       index,
@@ -155,13 +187,20 @@ export class Cluster {
       hook: job?.planned.script.hook !== "none",
       startFails: () => job?.planned.script.broken === true || world.chance.is(world.rates.startFails),
       deeds: this.watch.deedsOf(name, process),
-      onExit,
+      onExit: (code) => {
+        socket?.abandon();
+        onExit(code);
+      },
     });
   };
 
   #everySecond(): void {
     this.#platform.tick();
     this.#lanes.tick();
+    const { chance, rates } = this.world;
+    for (const [slot, service] of this.#services.entries()) {
+      if (service !== undefined && chance.is(rates.leaves)) void this.#leave(slot, service);
+    }
     this.world.timeline.after(1_000, () => {
       this.#everySecond();
     });

@@ -27,6 +27,8 @@ export interface FaultRates {
   readonly cutOff: number;
   /** Of a handler's start. */
   readonly startFails: number;
+  /** Of a service, per second: it is asked to leave, and another one comes. */
+  readonly leaves: number;
 }
 
 const NONE: FaultRates = {
@@ -45,6 +47,7 @@ const NONE: FaultRates = {
   drained: 0,
   cutOff: 0,
   startFails: 0,
+  leaves: 0,
 };
 
 /** The most of each; what a seed gets lies below, by magnitudes. */
@@ -64,6 +67,7 @@ const HIGHEST: FaultRates = {
   drained: 0.1,
   cutOff: 0.3,
   startFails: 0.2,
+  leaves: 0.05,
 };
 
 /** A swarm: each seed has some classes of fault, none of the others, so that one does not hide another. */
@@ -74,6 +78,12 @@ export function drawRates(chance: Chance, kind: "none" | "swarm"): FaultRates {
     drawn[name] = chance.is(0.4) ? chance.skewed(HIGHEST[name] / 50, HIGHEST[name]) : 0;
   }
   return drawn;
+}
+
+/** On one machine nothing is lost on the way: processes die, stand still and are replaced, disks are slow. */
+export function onOneMachine(rates: FaultRates): FaultRates {
+  const { crashWorker, crashReplica, freeze, slow, drained, startFails, leaves } = rates;
+  return { ...NONE, crashWorker, crashReplica, freeze, slow, drained, startFails, leaves };
 }
 
 export const NO_FAULTS = NONE;

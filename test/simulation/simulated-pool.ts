@@ -75,8 +75,16 @@ export class SimulatedPlatform {
 
   /** Ends all workers of a job; resolves when they are gone. */
   async stop(job: string, epoch: number): Promise<void> {
+    await this.#end(this.#of((name) => name.job === job && name.epoch <= epoch));
+  }
+
+  /** Ends all workers; resolves when they are gone. */
+  async close(): Promise<void> {
+    await this.#end(this.#of(() => true));
+  }
+
+  async #end(generations: readonly Generation[]): Promise<void> {
     const { world } = this;
-    const generations = this.#of((name) => name.job === job && name.epoch <= epoch);
     for (const generation of generations) generation.stopped = true;
     const pods = generations.flatMap((generation) => generation.pods.filter(({ ended }) => ended === undefined));
     for (const pod of pods) pod.running?.drain();

@@ -27,10 +27,13 @@ export interface ServicePace {
   readonly tickMinMs: number;
   readonly busyMs: number;
   readonly idleMs: number;
+  readonly stallMs?: number;
 }
 
 /** Twenty looks a lease: a laptop has fifty. */
 export const OFTEN: ServicePace = { tickMs: 250, tickMinMs: 8, busyMs: 400, idleMs: 1_000 };
+/** As `laptop.ts` has it, but for half of the looks. */
+export const LAPTOP: ServicePace = { tickMs: 200, tickMinMs: 8, busyMs: 500, idleMs: 1_000, stallMs: 5 * 60_000 };
 /** Four. */
 export const RARELY: ServicePace = { tickMs: 1_250, tickMinMs: 8, busyMs: 1_500, idleMs: 4_000 };
 
@@ -39,6 +42,8 @@ export interface SimulatedService {
   readonly process: SimulatedProcess;
   readonly replica: Replica;
   readonly jobs: JobService;
+  /** Asks it to leave; resolves when its drivers have stopped where they were. */
+  leave(): Promise<void>;
 }
 
 /** Logs are no part of the truth. */
@@ -69,6 +74,7 @@ export function startService(parts: ServiceParts): SimulatedService {
       log: { info: tell, warn: tell },
       tickMs: pace.tickMs,
       tickMinMs: pace.tickMinMs,
+      ...(pace.stallMs === undefined ? {} : { stallMs: pace.stallMs }),
     },
     {
       id: name,
@@ -95,8 +101,16 @@ export function startService(parts: ServiceParts): SimulatedService {
       replica.poke(job);
     },
   });
-  replica.run(new AbortController().signal).catch((error: unknown) => {
-    world.broken(`the loop of ${name} ended: ${String(error)}`);
+  const end = new AbortController();
+  const running = replica.run(end.signal).catch((error: unknown) => {
+    if (!end.signal.aborted) world.broken(`the loop of ${name} ended: ${String(error)}`);
   });
-  return { process, replica, jobs };
+  const leave = async () => {
+    process.goOn(() => {
+      end.abort();
+    });
+    await running;
+    await replica.drained();
+  };
+  return { process, replica, jobs, leave };
 }

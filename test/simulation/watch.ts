@@ -245,7 +245,9 @@ export class Watch implements StoreObserver, QueueObserver {
     const closes = before !== undefined && (lane.stop || lane.job !== before.job || lane.epoch !== before.epoch);
     const epoch = name(before?.epoch ?? 0);
     if (closes && !this.#closedAtMs.has(epoch)) this.#closedAtMs.set(epoch, this.#world.nowMs);
-    if (lane.job !== null && lane.job === before?.job && lane.term > before.term) this.#world.count("takeover");
+    if (lane.job === null || lane.job !== before?.job) return;
+    if (lane.term > before.term) this.#world.count("takeover");
+    if (lane.epoch > before.epoch) this.#world.count("lane granted anew");
   }
 
   #ledgerLine(job: string, key: string, line: LedgerLine): void {
