@@ -51,6 +51,7 @@ describe("/openapi.json", () => {
       "get /{api}/{id}",
       "post /batch/{api}",
       "post /v1/apis/{api}/jobs",
+      "post /v1/apis/{api}/jobs/{job}/retry",
       "post /v1/apis/{api}/jobs/{job}/stop",
       "post /{api}",
       "put /v1/apis/{api}",

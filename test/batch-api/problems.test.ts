@@ -128,11 +128,24 @@ const REQUESTS: Readonly<Record<string, InjectOptions>> = {
     payload: Buffer.alloc(LIMITS.projectBytesMax + 1),
   },
   "a project of nothing": { method: "PUT", url: "/v1/apis/digits", headers: { "content-type": "application/gzip" } },
+  "a family's results, followed": { method: "GET", url: `${JOBS}/x/results?family=true&follow=true` },
   "another site's page": {
     method: "POST",
     url: `${JOBS}/x/stop`,
     headers: { "sec-fetch-site": "cross-site" },
   },
+};
+
+/** Bodies of a retry that are wrong, by what is wrong with them. */
+const RETRIES: Readonly<Record<string, string>> = {
+  "of an unknown job": "",
+  "no object": "[]",
+  "a misspelt field": '{"verion":"same"}',
+  "a submission's input": '{"item_list":{"items":[1]}}',
+  "unknown items": '{"items":"skipped"}',
+  "items of a list": '{"items":[1,2]}',
+  "an unknown version": '{"version":"v1"}',
+  "several faults": '{"items":"","version":null,"workers":0,"batch_size":"5","labels":[]}',
 };
 
 async function problemsOfAll(): Promise<Record<string, unknown>> {
@@ -142,6 +155,10 @@ async function problemsOfAll(): Promise<Record<string, unknown>> {
   for (const [name, body] of Object.entries(BODIES)) {
     const headers = { "content-type": "application/json" };
     requests[`body: ${name}`] = { method: "POST", url: JOBS, headers, payload: Buffer.from(body) };
+  }
+  for (const [name, body] of Object.entries(RETRIES)) {
+    const headers = { "content-type": "application/json" };
+    requests[`retry: ${name}`] = { method: "POST", url: `${JOBS}/x/retry`, headers, payload: Buffer.from(body) };
   }
   for (const [name, request] of Object.entries(requests)) {
     const answer = await app.inject(request);
@@ -161,7 +178,7 @@ describe("what the modern door says to wrong requests", () => {
 
   it("names field, what was found, and the fix in every fault of a body", () => {
     const told = JSON.parse(readFileSync(GOLDEN, "utf8")) as Record<string, { errors: Record<string, string>[] }>;
-    const bodies = Object.entries(told).filter(([name]) => name.startsWith("body: "));
+    const bodies = Object.entries(told).filter(([name]) => name.startsWith("body: ") || /^retry: (?!of)/.test(name));
 
     for (const [name, { errors }] of bodies) {
       expect(errors.length, name).toBeGreaterThan(0);
