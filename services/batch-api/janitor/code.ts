@@ -109,24 +109,36 @@ export class CodeJanitor {
       next[key] = isDue ? { since: known.since, removing: now } : known;
     }
     if (JSON.stringify(next) === JSON.stringify(before.code)) return undefined;
+    // Listed before the removal is written down: what a builder makes anew has other names, but for its end.
+    const objects = await this.#objectsOf(api, due, allowance);
     allowance.spend();
     const record = await swapUnneeded(this.#store, api, before, next); // a lost race is left to the next look
-    return record === undefined || due.length === 0 ? undefined : { record, due };
+    return record === undefined || due.length === 0 ? undefined : { record, due, objects };
   }
 
-  /** Versions first: while one is there, what it names should be. */
-  async #removeMarked(api: string, { record, due }: Mark, beganMs: number, allowance: Allowance): Promise<void> {
-    const keys = apiKeys(api);
-    const rank = (key: string) => Number(!key.startsWith(keys.versions));
-    for (const key of due.toSorted((a, b) => rank(a) - rank(b))) {
-      // Its end first: an environment without one is not there, with one it is whole.
-      const prefixes = key.endsWith("/") ? [`${key}end.json`, key] : [key];
-      for (const prefix of prefixes) {
-        for await (const each of keysUnder(this.#store, prefix, allowance)) {
-          if (this.#clock.monotonicMs() - beganMs > REMOVING_MS / 2) return; // soon it is no longer ours
-          await remove(this.#store, each, allowance);
-        }
+  /** Versions first: while one is there, what it names should be. An environment's end first: with one it is whole. */
+  async #objectsOf(api: string, due: readonly string[], allowance: Allowance): Promise<readonly string[]> {
+    const versions = due.filter((key) => key.startsWith(apiKeys(api).versions));
+    const objects = [...versions];
+    for (const key of due.filter((each) => !versions.includes(each))) {
+      if (!key.endsWith("/")) objects.push(key);
+      else {
+        objects.push(`${key}end.json`);
+        for await (const each of keysUnder(this.#store, key, allowance)) objects.push(each);
       }
+    }
+    return [...new Set(objects)];
+  }
+
+  async #removeMarked(
+    api: string,
+    { record, due, objects }: Mark,
+    beganMs: number,
+    allowance: Allowance,
+  ): Promise<void> {
+    for (const key of objects) {
+      if (this.#clock.monotonicMs() - beganMs > REMOVING_MS / 2) return; // soon it is no longer ours
+      await remove(this.#store, key, allowance);
     }
     for (let before = record; ;) {
       allowance.spend(2);
@@ -140,4 +152,6 @@ export class CodeJanitor {
 interface Mark {
   readonly record: StoredUnneeded;
   readonly due: readonly string[];
+  /** In the order in which they go. */
+  readonly objects: readonly string[];
 }

@@ -73,11 +73,19 @@ const jumpsOf = (most: number) =>
     { minLength: 10, maxLength: 60 },
   );
 
-/** As a builder does: nothing when its end is there. */
-async function putEnvironment(store: ObjectStore, key: string): Promise<void> {
+/** As builders do: nothing when an end is there, and parts under a name of their own. */
+async function putEnvironment(store: ObjectStore, key: string, builder: string): Promise<void> {
   if ((await store.size(KEYS.environmentEnd(key))) !== undefined) return;
-  await store.put(KEYS.environmentPart(key, "b", 0), Buffer.from("part"));
-  await store.put(KEYS.environmentEnd(key), Buffer.from("{}"));
+  await store.put(KEYS.environmentPart(key, builder, 0), Buffer.from("part"));
+  await store.put(KEYS.environmentEnd(key), encodeStored({ builder }));
+}
+
+/** Whether an environment that has an end is whole. */
+async function isWhole(store: ObjectStore, key: string): Promise<boolean> {
+  const end = await store.get(KEYS.environmentEnd(key));
+  if (end === undefined) return false;
+  const { builder = "b" } = JSON.parse(end.bytes.toString()) as { readonly builder?: string };
+  return (await store.size(KEYS.environmentPart(key, builder, 0))) !== undefined;
 }
 
 const told = { accepted: 0, refused: 0, retried: 0, removedParents: 0, deployed: 0, removedCode: 0 };
@@ -208,9 +216,9 @@ describe("janitors beside submissions", () => {
             for (let call = 0; call < callsBefore; call += 1) await own.now();
             for (let call = 0; call < callsBefore; call += 1) await own.now();
             const { writes } = await readUnneeded(own, API);
-            await putEnvironment(own, "e-old"); // built, or found made
+            await putEnvironment(own, "e-old", "one"); // built, or found made
             const code = await needCode(own, API, codeKeys(API, OLD), writes);
-            if (code === "changed") await putEnvironment(own, "e-old");
+            if (code === "changed") await putEnvironment(own, "e-old", "two");
             await own.put(KEYS.project(OLD.project), Buffer.from("archive"));
             await own.put(KEYS.version("old"), encodeStored(OLD));
             const current = await own.read(KEYS.current);
@@ -227,7 +235,10 @@ describe("janitors beside submissions", () => {
           const deployed = refusable(deploy);
           await scheduler.waitFor(Promise.all([deployed, ...passes]));
 
-          const there = await Promise.all([KEYS.version("old"), KEYS.project(OLD.project), KEYS.environmentEnd("e-old"), KEYS.environmentPart("e-old", "b", 0)].map((key) => store.size(key))); // prettier-ignore
+          const code = await Promise.all(
+            [KEYS.version("old"), KEYS.project(OLD.project)].map((key) => store.size(key)),
+          );
+          const there = [...code, (await isWhole(store, "e-old")) ? 1 : undefined];
           if ((await deployed) === undefined) told.removedCode += there.includes(undefined) ? 1 : 0;
           else {
             told.deployed += 1;
