@@ -24,11 +24,11 @@ export interface DoubtsParts {
   readonly onSick: (why: StoodDown) => void;
 }
 
-/** How long a failed attempt stays uncharged at most, or as long as three looks take. */
+/** How long a failed attempt stays uncharged at most; where workers write less often, as long as they need to write three times. */
 const DEFERRED_MS_MAX = 5_000;
-/** The same while the worker has nothing else to do: a retry waits for it. */
+/** The same while the worker has nothing else to do, or as long as they need to write once: a retry waits for it. */
 const IDLE_MS_MAX = 200;
-/** The same where it has failed so often that the others' next word may tell. */
+/** The same where it has failed so often that the others' next words may tell. */
 const IDLE_IN_DOUBT_MS_MAX = 1_000;
 const STEP_MS = 100;
 
@@ -172,7 +172,8 @@ export class Doubts {
 
   #chargeWhatWaitedLong(): void {
     if (this.#deferred.length === 0 || this.#isSick) return;
-    const idleMs = this.#inDoubt ? IDLE_IN_DOUBT_MS_MAX : IDLE_MS_MAX;
+    const { lookMs } = this.#parts;
+    const idleMs = this.#inDoubt ? Math.max(IDLE_IN_DOUBT_MS_MAX, 3 * lookMs) : Math.max(IDLE_MS_MAX, lookMs);
     if (this.#waitedMs >= (this.#parts.isIdle() ? idleMs : this.#patienceMs)) this.#charge();
   }
 
