@@ -7,6 +7,7 @@ import type { ObjectStore } from "../../backends/object-store.ts";
 import { JOB_FORMAT, rootOf, type ErrorRow, type JobSpec } from "../../protocol/jobs.ts";
 import { jobKeys } from "../../protocol/keys.ts";
 import { isFinal } from "../../protocol/states.ts";
+import { DamagedObject } from "../../protocol/stored.ts";
 import { OriginReader, SettledOrigins } from "./family-origins.ts";
 import { jobErrors, jobResults, type RowsDeps } from "./results.ts";
 import { linesOf } from "./row-ranges.ts";
@@ -109,7 +110,12 @@ async function* headsOf<Row>(
   indexOfRow: (row: Row) => number,
 ): AsyncGenerator<Head<Row>> {
   const origins = new OriginReader(store, spec);
-  for await (const row of rows) yield { origin: await origins.of(indexOfRow(row)), row };
+  for await (const row of rows) {
+    const index = indexOfRow(row);
+    if (!Number.isSafeInteger(index))
+      throw new DamagedObject(jobKeys(spec.api, spec.job).parts, "holds a row without an index");
+    yield { origin: await origins.of(index), row };
+  }
 }
 
 /** For each origin that some stream has, in ascending order: its row of each stream. Streams ascend, and name no origin twice. */
