@@ -27,7 +27,8 @@ const cause = both(
   fields({ kind: oneOf(["settled", "stopped", "timed_out", "failed"]) }),
   byWord("kind", { failed: fields({ reason: text, message: text }) }),
 );
-const live = fields({ counts, splitting: flag, message: text, workers: mapOf(count) });
+const warnings = optional(listOf(text));
+const live = fields({ counts, splitting: flag, message: text, workers: mapOf(count), warnings });
 const current = fields({ version: text, generation: count });
 const part = fields({ key: text, bytes: count, rows: count, sha256: text });
 const source = fields({ uri: text, etag: text, format: oneOf(["lines", "array", "concatenated"]) });
@@ -52,6 +53,7 @@ const spec = fields({
 const state = fields({
   ...{ format: count, state: oneOf(JOB_STATES), cause: nullOr(cause), lane: nullOr(place), sent_through: count },
   ...{ counts: nullOr(counts), message: text, live: optional(nullOr(live)), at: mapOf(number), writes: count },
+  warnings,
 });
 
 const completion = both(
@@ -77,7 +79,7 @@ function pointers(value: unknown, at: string): string | undefined {
 
 const lane = fields({
   ...{ epoch: count, term: count, job: nullOr(text), owner: text, beat: count, keep: mapOf(count) },
-  ...{ hand: number, stop: flag, writes: count },
+  ...{ hand: number, stop: flag, writes: count, stood_down: optional(count) },
 });
 
 const version = fields({
@@ -153,6 +155,7 @@ export const STORED_KINDS = {
   results: { key: new RegExp(`${JOB}results/[^/]+$`), mend: AGAIN },
   errors: { key: new RegExp(`${JOB}errors/[^/]+$`), mend: AGAIN },
   verdict: { key: new RegExp(`${JOB}verdicts/[^/]+$`), mend: AGAIN },
+  isolated: { key: new RegExp(`${JOB}isolation/[^/]+/[^/]+$`), mend: "remove it: what is not known is run again" },
   cut: {
     key: new RegExp(`${JOB}cut\\.json$`),
     shape: fields({ format: count, ledgers: mapOf(count), verdicts: mapOf(count) }),
