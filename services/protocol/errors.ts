@@ -19,9 +19,10 @@ export interface AttemptErrors {
   readonly uris: readonly string[];
 }
 
-/** `attempts`: how many attempts of the batch failed. */
-export function errorRows(errors: AttemptErrors, attempts: number): ErrorRow[] {
+/** `failed`: how many attempts of the batch failed as a whole; the one that told these items apart may not be among them. */
+export function errorRows(errors: AttemptErrors, failed: number): ErrorRow[] {
   const { batch, cause, error } = errors;
+  const attempts = Math.max(failed, errors.attempt);
   const traceback = errors.traceback.slice(-ROW_TRACEBACK_CHARACTERS);
   return errors.items.map(([index, uri, start, end]) => {
     return { index, batch, attempts, cause, error, traceback, at: { uri: errors.uris[uri] ?? "", start, end } };

@@ -1,7 +1,7 @@
 /** Reading ledger and verdict bytes back. */
 import type { LedgerLine, OutcomeLine, RowsAt, VerdictLine } from "./ledger.ts";
 import { LIMITS } from "./limits.ts";
-import { count, fields, flag, listOf, oneOf, text, whole, type Shape } from "./shapes.ts";
+import { count, fields, flag, listOf, oneOf, optional, text, whole, type Shape } from "./shapes.ts";
 import { DamagedObject } from "./stored.ts";
 
 /** More batches than any job has: a line that names one of them is rubbish, and would be given memory. */
@@ -41,7 +41,7 @@ function isLine(line: unknown): boolean {
 
 /** By hand: nearly all lines are outcomes, and a job has millions. */
 function isOutcome(line: Readonly<Partial<Record<keyof OutcomeLine, unknown>>>): boolean {
-  const { batch, attempt, result, items, failed, seconds, rows, errors } = line;
+  const { batch, attempt, result, items, failed, seconds, rows, errors, fits } = line;
   return (
     isBatch(batch) &&
     isWhole(attempt, 1) &&
@@ -51,6 +51,7 @@ function isOutcome(line: Readonly<Partial<Record<keyof OutcomeLine, unknown>>>):
     isWhole(failed, 0) &&
     failed <= items &&
     typeof seconds === "number" &&
+    (fits === undefined || isWhole(fits, 1)) &&
     isRowsAt(rows) &&
     isRowsAt(errors)
   );
@@ -83,9 +84,9 @@ const LINES: Readonly<Record<string, Shape>> = {
   ready: fields({ hook: flag }),
   start_failed: fields({ error: text, traceback: text }),
   held: fields({ held: listOf(range), started: listOf(count), polled: whole(-1) }),
-  started: fields({ batch: count, attempt: count }),
+  started: fields({ batch: count, attempt: count, range: optional(range) }),
   handed_back: fields({ batches: listOf(count) }),
   sealed: fields({ part: count, of: oneOf(["results", "errors"]), bytes: count, rows: count, sha256: text }),
   left: fields({ why: text }),
-  died: fields({ batch, attempt: whole(1), worker: text, cause: text }),
+  died: fields({ batch, attempt: whole(1), worker: text, cause: text, range: optional(range) }),
 };

@@ -166,7 +166,7 @@ class IsolatingRun {
     const seconds = (this.#limitMs(range) ?? 0) / 1000;
     const what =
       range[1] - range[0] === 1 ? "The item, running on its own," : `${String(range[1] - range[0])} items of the batch`;
-    return `${what} took longer than ${String(Math.round(seconds * 100) / 100)} seconds, its share of the batch timeout, and the handler process was killed`;
+    return `${what} took longer than its share of the batch timeout, ${String(Math.round(seconds * 100) / 100)} s, and the handler process was killed`;
   }
 }
 

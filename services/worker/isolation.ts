@@ -59,7 +59,7 @@ export interface Isolation {
 
 const DIED: Failure = {
   cause: "worker_died",
-  error: "the worker died each time it ran this item, and this item was the only one that ran",
+  error: "two workers died while they ran this item, and nothing else ran beside it",
   traceback: "",
 };
 
