@@ -20,7 +20,7 @@ const SUBMISSION = aSubmission({
   input: { kind: "item_list", items: ITEMS.map((item) => Buffer.from(item)), batchSize: 2 },
 });
 /** The machine is a shared one. */
-const TEST_MS = 90_000;
+const TEST_MS = 180_000;
 
 /** What a user was told, and so must hold whatever becomes of the disk. */
 interface Told {
