@@ -162,7 +162,7 @@ function janitorOf(
   root: string,
   { retention = { ...KEEP_ALL, logsDays: null } }: LaptopOptions,
   { store, logs, builder }: { store: FileStore; logs: FileLogStore; builder: RecentEnvironments },
-): ServiceParts["janitor"] {
+): NonNullable<ServiceParts["janitor"]> {
   const folders = {
     environments: new NamedFolders(join(root, "environments")),
     projects: new NamedFolders(join(root, "scratch", "projects")),

@@ -116,6 +116,39 @@ describe("code that nothing names", () => {
     expect(ofEnvironment[0]).toBe(KEYS.environmentEnd("e-old"));
   });
 
+  it("is removed by one janitor at a time: another one leaves it alone until that must have ended", async () => {
+    const { store, clock, passOn } = await withOld();
+    await passOn(0);
+    clock.ms = NOW + 30 * DAY;
+    const gate = Promise.withResolvers<undefined>();
+    const begun = Promise.withResolvers<undefined>();
+    const really = store.delete.bind(store);
+    const removed: string[] = [];
+    store.delete = async (key) => {
+      begun.resolve(undefined);
+      await gate.promise;
+      return really(key);
+    };
+    const first = aJanitor(store, clock).janitor.pass(API, forever);
+    await begun.promise;
+    store.delete = (key) => {
+      removed.push(key);
+      return really(key);
+    };
+
+    clock.ms += 599_999;
+    await aJanitor(store, clock).janitor.pass(API, forever);
+    expect(removed).toEqual([]);
+    clock.ms += 1;
+    await aJanitor(store, clock).janitor.pass(API, forever);
+    expect(removed).toContain(KEYS.version("old"));
+
+    removed.length = 0;
+    gate.resolve(undefined);
+    await first;
+    expect(removed).toEqual([]); // it was too slow, and removes nothing more
+  });
+
   it("stays when a version that is named cannot be read, which is said once", async () => {
     const { store, said, passOn } = await withOld();
     await putActive(store, jobAt(NOW), { version: "gone" });

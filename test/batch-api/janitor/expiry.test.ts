@@ -180,6 +180,17 @@ describe("retention", () => {
     expect(await allKeys(store)).toEqual(before);
   });
 
+  it("touches nothing of a job whose spec somebody else removed after its results were due", async () => {
+    const { store, clock } = await after(30, 32, 33, 34);
+    await store.delete(jobKeys(API, JOB).spec);
+    const before = await allKeys(store);
+    clock.ms = NOW + 400 * DAY;
+
+    for (let pass = 0; pass < 4; pass += 1) await aJanitor(store, clock).janitor.pass(API, forever);
+
+    expect(await allKeys(store)).toEqual(before);
+  });
+
   it("goes on with a removal that was interrupted after any call", async () => {
     for (let callsMax = 1; callsMax < 60; callsMax += 1) {
       const { store, clock } = await after(30, 32, 33, 34, 90);

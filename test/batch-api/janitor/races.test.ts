@@ -246,7 +246,7 @@ describe("janitors beside submissions", () => {
           }
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 200 },
     );
     expect(told.deployed).toBeGreaterThan(3);
   }, 120_000);
