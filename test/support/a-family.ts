@@ -110,83 +110,92 @@ export async function endJob(
   const { store } = world;
   const keys = jobKeys(spec.api, spec.job);
   const end = JSON.parse(String((await store.get(keys.splitEnd))?.bytes)) as SplitEnd;
-  const batches = await batchesOfJob(world, spec);
-  const ledger: OutcomeLine[] = [];
-  const rows: string[] = [];
-  const errors: string[] = [];
-  const index: (readonly [number, number, number, number] | null)[] = [];
-  let bytes = 0;
-  const counts = {
-    batches: end.batches,
-    items: end.items,
-    succeeded: 0,
-    failed: 0,
-    skipped: 0,
-    failedItems: 0,
-    skippedItems: 0,
-  };
-  for (const [batch, items] of batches.entries()) {
-    const fate = fateOf(batch);
-    const failed = items.filter((_, offset) => isFailed(fate, offset));
-    const good = items.filter((_, offset) => fate.kind !== "skipped" && !isFailed(fate, offset));
-    const own = good.map(
-      (item) => `${JSON.stringify({ index: item.index, result: { job: spec.job, text: item.text } })}\n`,
-    );
-    index.push(own.length === 0 ? null : [0, bytes, (bytes += Buffer.byteLength(own.join(""))), own.length]);
-    rows.push(...own);
-    for (const { index: item, at, span } of failed)
-      errors.push(errorRow(spec, item, batch, "exactly" in fate && fate.exactly ? at : span));
-    counts.failedItems += failed.length;
-    if (fate.kind === "skipped") {
-      counts.skipped += 1;
-      counts.skippedItems += items.length;
-      continue;
-    }
-    counts[failed.length === 0 ? "succeeded" : "failed"] += 1;
-    const result = failed.length === 0 ? "all" : failed.length === items.length ? "none" : "some";
-    for (let attempt = 1; attempt <= (result === "none" ? spec.attempts : 1); attempt++) {
-      ledger.push({ t: "outcome", batch, attempt, result, items: items.length, failed: failed.length, seconds: 0 });
-    }
-  }
-  const lines = Buffer.from(ledger.map(encodeLine).join(""));
-  const ledgerKey = keys.ledger("1-1-0-aa", 0);
-  await store.put(ledgerKey, lines);
-  const cut: Cut = { format: 1, ledgers: { [ledgerKey]: lines.length }, verdicts: {} };
-  await store.put(keys.cut, encodeStored(cut));
-  const split = { split: 0, batches: index } satisfies SplitIndex;
-  for (let at = 0; at < end.splits; at++) {
-    const batchesOf = split.batches.slice(at * world.splitBatches, (at + 1) * world.splitBatches);
-    await store.put(keys.index(at), encodeStored({ split: at, batches: batchesOf } satisfies SplitIndex));
-  }
+  const fates = (await batchesOfJob(world, spec)).map((items, batch) => fated(spec, items, batch, fateOf(batch)));
+  const lines = Buffer.from(fates.flatMap(({ outcomes }) => outcomes.map(encodeLine)).join(""));
+  const ledger = keys.ledger("1-1-0-aa", 0);
+  await store.put(ledger, lines);
+  await store.put(
+    keys.cut,
+    encodeStored({ format: 1, ledgers: { [ledger]: lines.length }, verdicts: {} } satisfies Cut),
+  );
+  await putIndex(world, spec, end, fates);
+  const rows = fates.flatMap((one) => one.rows);
   const manifest: Manifest = {
-    format: 1,
-    job: spec.job,
-    api: spec.api,
-    version: spec.version,
-    counts: {
-      ...{ batches: end.batches, items: end.items, complete: end.complete, attempts_failed: 0, handler_seconds: 0 },
-      ...{ batches_succeeded: counts.succeeded, batches_failed: counts.failed, items_failed: counts.failedItems },
-      items_succeeded: end.items - counts.failedItems - counts.skippedItems,
-    },
-    skipped: { batches: counts.skipped, items: counts.skippedItems, input_remaining: !end.complete },
+    ...{ format: 1, job: spec.job, api: spec.api, version: spec.version },
+    ...countsOf(end, fates),
     results: rows.length === 0 ? [] : [await putPart(store, keys.part("rows.ndjson"), rows)],
     // Two parts, so that rows are read across their border.
     errors: await Promise.all(
-      halves(errors).map((part, at) => putPart(store, keys.part(`errors-${String(at)}.ndjson`), part)),
+      halves(fates.flatMap(({ errors }) => errors)).map((part, at) =>
+        putPart(store, keys.part(`errors-${String(at)}.ndjson`), part),
+      ),
     ),
     splits: end.splits,
   };
   await store.put(keys.manifest, encodeStored(manifest));
-  const ended = counts.failedItems > 0 ? "completed_with_failures" : "succeeded";
-  const record: StateRecord = {
-    ...FIRST_STATE,
-    state: ended,
-    counts: manifest.counts,
-    writes: 1,
-    at: { [ended]: 1 },
-    ...state,
-  };
+  const ended = manifest.counts.items_failed > 0 ? "completed_with_failures" : "succeeded";
+  const at = { [ended]: 1 };
+  const record: StateRecord = { ...FIRST_STATE, state: ended, counts: manifest.counts, writes: 1, at, ...state };
   await store.swap(keys.state, encodeStored(record), undefined);
+}
+
+interface FatedBatch {
+  readonly items: number;
+  readonly failed: number;
+  readonly skipped: boolean;
+  readonly rows: readonly string[];
+  readonly errors: readonly string[];
+  readonly outcomes: readonly OutcomeLine[];
+}
+
+function fated(spec: JobSpec, items: readonly CutItem[], batch: number, fate: Fate): FatedBatch {
+  const skipped = fate.kind === "skipped";
+  const bad = items.filter((_, offset) => isFailed(fate, offset));
+  const good = items.filter((_, offset) => !skipped && !isFailed(fate, offset));
+  const row = ({ index, text }: CutItem) => `${JSON.stringify({ index, result: { job: spec.job, text } })}\n`;
+  const exactly = "exactly" in fate && fate.exactly;
+  const errors = bad.map(({ index, at, span }) => errorRow(spec, index, batch, exactly ? at : span));
+  const [count, failed] = [items.length, bad.length];
+  const result = failed === 0 ? "all" : failed === count ? "none" : "some";
+  const attempts = skipped ? 0 : result === "none" ? spec.attempts : 1;
+  const outcomes = Array.from({ length: attempts }, (_, attempt): OutcomeLine => {
+    return { t: "outcome", batch, attempt: attempt + 1, result, items: count, failed, seconds: 0 };
+  });
+  return { items: count, failed, skipped, rows: good.map(row), errors, outcomes };
+}
+
+async function putIndex(
+  { store, splitBatches }: FamilyWorld,
+  spec: JobSpec,
+  end: SplitEnd,
+  fates: readonly FatedBatch[],
+): Promise<void> {
+  let bytes = 0;
+  const index = fates.map(({ rows }) => {
+    const start = bytes;
+    for (const row of rows) bytes += Buffer.byteLength(row);
+    return rows.length === 0 ? null : ([0, start, bytes, rows.length] as const);
+  });
+  for (let split = 0; split < end.splits; split++) {
+    const batches = index.slice(split * splitBatches, (split + 1) * splitBatches);
+    const stored: SplitIndex = { split, batches };
+    await store.put(jobKeys(spec.api, spec.job).index(split), encodeStored(stored));
+  }
+}
+
+function countsOf(end: SplitEnd, fates: readonly FatedBatch[]): Pick<Manifest, "counts" | "skipped"> {
+  const settled = fates.filter(({ skipped }) => !skipped);
+  const items = settled.reduce((sum, one) => sum + one.items, 0);
+  const failed = settled.reduce((sum, one) => sum + one.failed, 0);
+  const whole = settled.filter((one) => one.failed === 0).length;
+  return {
+    counts: {
+      ...{ batches: end.batches, items: end.items, complete: end.complete, attempts_failed: 0, handler_seconds: 0 },
+      ...{ batches_succeeded: whole, batches_failed: settled.length - whole },
+      ...{ items_failed: failed, items_succeeded: items - failed },
+    },
+    skipped: { batches: end.batches - settled.length, items: end.items - items, input_remaining: !end.complete },
+  };
 }
 
 function isFailed(fate: Fate, offset: number): boolean {

@@ -75,7 +75,7 @@ function notFinal({ job }: JobSpec, { state }: StateRecord): Problem {
 function refuseContradictions({ job, dead_letter_queue: queue }: JobSpec, { attempts, isolate }: RetryRequest): void {
   if (queue === null) return;
   const faults: Fault[] = [];
-  const found = `a job with sqs_dead_letter_queue (${job})`;
+  const found = `a job with dead_letter_queue (${job})`;
   if (attempts !== undefined) faults.push({ field: "attempts", found, fix: "its max_receive_count says the attempts; remove one" }); // prettier-ignore
   if (isolate === true) faults.push({ field: "isolate", found, fix: "its batches go to the queue whole; remove this" });
   if (faults.length > 0) throw new Problem("invalid_body", "", faults);

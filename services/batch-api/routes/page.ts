@@ -88,8 +88,10 @@ function rowOf(view: JobView): string {
   const done = counts.items_succeeded + counts.items_failed;
   const ended = endedAt(view);
   const lasted = ended === null ? "" : `${((ended - spec.accepted_at) / 1000).toFixed(1)} s`;
+  const parent = spec.input.kind === "retry" ? spec.input.retry_of : undefined;
+  const retried = parent === undefined ? "" : `<br><small class="quiet">retry of ${escape(parent)}</small>`;
   const number = (value: number) => `<td class="number">${value.toLocaleString("en-US")}</td>`;
-  return `<tr><td><a href="${escape(jobPath(apiOf(spec), spec.job))}">${escape(spec.job)}</a></td>
+  return `<tr><td><a href="${escape(jobPath(apiOf(spec), spec.job))}">${escape(spec.job)}</a>${retried}</td>
 <td class="words"><span class="${view.state}">${view.state.replaceAll("_", " ")}</span><br>
 <small class="quiet">${[view.message, ...(view.warnings ?? [])].map(escape).join("<br>")}</small></td><td>${bar} ${label}</td>${number(done)}${number(counts.items_failed)}
 <td>${isoTime(spec.accepted_at).slice(0, 19).replace("T", " ")}</td><td>${lasted}</td></tr>`;
