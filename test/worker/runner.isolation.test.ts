@@ -1,122 +1,21 @@
 import { describe, expect, it } from "vitest";
-import type { AttemptErrors } from "../../services/protocol/errors.ts";
-import type { RunMeta } from "../../services/protocol/frames.ts";
 import { batchId } from "../../services/protocol/ids.ts";
-import { jobKeys } from "../../services/protocol/keys.ts";
-import { encodeLine, type ItemRange } from "../../services/protocol/ledger.ts";
+import { encodeLine } from "../../services/protocol/ledger.ts";
 import type { BatchMessage } from "../../services/protocol/messages.ts";
-import type { WorkerDeps } from "../../services/worker/context.ts";
-import type { RunAnswer } from "../../services/worker/handlers/handler.ts";
 import { RunnerBench } from "../support/a-runner.ts";
 import { anIdentity, aOneItemMessage } from "../support/a-worker.ts";
+import {
+  aBatchOfEight,
+  aBench,
+  failedItems,
+  Handlers,
+  kept,
+  KEYS,
+  rows,
+  take,
+  type Deed,
+} from "../support/bad-items.ts";
 import { aJobSpec } from "../support/builders.ts";
-import { FakeHandler } from "../support/fake-handler.ts";
-
-type Deed = "raise" | "die" | "hang" | "wrong length" | "out of memory" | "end before it begins";
-
-const KEYS = jobKeys(anIdentity().api, anIdentity().job);
-
-/** What the handlers of a test do with their items: a bad one spoils whatever it runs in. */
-class Handlers {
-  /** Calls: index of the first item, and how many. */
-  readonly calls: { readonly first: number; readonly items: number; readonly meta: RunMeta }[] = [];
-  readonly all: ScriptedHandler[] = [];
-  readonly #deed: (indexes: readonly number[]) => Deed | undefined;
-
-  constructor(deed: (indexes: readonly number[]) => Deed | undefined) {
-    this.#deed = deed;
-  }
-
-  static bad(bad: Readonly<Record<number, Deed>>): Handlers {
-    return new Handlers((indexes) => {
-      const first = indexes.find((index) => bad[index] !== undefined);
-      return first === undefined ? undefined : bad[first];
-    });
-  }
-
-  readonly start: WorkerDeps["startHandler"] = () => {
-    const handler = new ScriptedHandler((meta) => {
-      this.calls.push({ first: meta.first, items: meta.items, meta });
-      return this.#deed(Array.from({ length: meta.items }, (_, at) => meta.first + at));
-    });
-    this.all.push(handler);
-    return Promise.resolve({ handler, ready: { hook: false } });
-  };
-
-  get ranges(): ItemRange[] {
-    return this.calls.map(({ first, items }) => [first, first + items]);
-  }
-}
-
-class ScriptedHandler extends FakeHandler {
-  readonly #deed: (meta: RunMeta) => Deed | undefined;
-
-  constructor(deed: (meta: RunMeta) => Deed | undefined) {
-    super();
-    this.#deed = deed;
-  }
-
-  override run(meta: RunMeta, items: Buffer): Promise<RunAnswer> {
-    const answer = super.run(meta, items);
-    if (this.depth === 0) return answer; // it is gone
-    if ((JSON.parse(items.toString()) as unknown[]).length !== meta.items)
-      throw new Error("other items than it was told");
-    const deed = this.#deed(meta);
-    if (deed === undefined) this.answer(rowsOf(meta));
-    else if (deed === "die") this.die();
-    else if (deed === "end before it begins") this.dieUnbegun();
-    else if (deed === "out of memory") this.die("out_of_memory");
-    else if (deed !== "hang") this.answer(failure(deed === "raise" ? "raised" : "bad_answer"));
-    return answer;
-  }
-}
-
-function rowsOf({ first, items }: RunMeta): RunAnswer {
-  const rows = Array.from({ length: items }, (_, at) => `{"index":${String(first + at)},"result":1}\n`);
-  return { kind: "done", rows: items, bytes: Buffer.from(rows.join("")) };
-}
-
-function failure(cause: "raised" | "bad_answer"): RunAnswer {
-  return { kind: "failed", cause, error: `it ${cause}`, traceback: "" };
-}
-
-/** The items 0 to 7 as batch 0, in its only attempt. */
-function aBatchOfEight(over: Partial<BatchMessage> = {}): BatchMessage {
-  const span = { uri: "store:items", etag: "", format: "lines" as const, start: 0, end: 16, items: 8 };
-  return aOneItemMessage(0, { pointer: { items: 8, spans: [span] }, ...over });
-}
-
-async function aBench(handlers: Handlers, over: Partial<WorkerDeps> = {}): Promise<RunnerBench> {
-  const spec = aJobSpec({ attempts: 1, ...over.spec });
-  const bench = await RunnerBench.started({ startHandler: handlers.start, ...over, spec });
-  bench.runner.watch(new AbortController().signal).catch((error: unknown) => bench.broken.push(error));
-  return bench;
-}
-
-async function take(bench: RunnerBench, message = aBatchOfEight(), deliveries = 1): Promise<void> {
-  const alone = message.alone === true || deliveries > 1;
-  bench.runner.took([bench.hand.take({ message, receipt: "r", deliveries }, alone)]);
-  for (let turn = 0; turn < 12; turn += 1) await bench.settle();
-}
-
-async function failedItems(bench: RunnerBench): Promise<(readonly [index: number, cause: string])[]> {
-  const found = await bench.world.memory.get(KEYS.errors(anIdentity().name, 0));
-  const lines = found?.bytes.toString().trimEnd().split("\n") ?? [];
-  return lines
-    .map((line) => JSON.parse(line) as AttemptErrors)
-    .flatMap(({ items, cause }) => items.map(([index]) => [index, cause] as const));
-}
-
-async function rows(bench: RunnerBench): Promise<number[]> {
-  const found = await bench.world.memory.get(KEYS.results(anIdentity().name, 0));
-  const lines = found?.bytes.toString().trimEnd().split("\n") ?? [];
-  return lines.map((line) => (JSON.parse(line) as { index: number }).index);
-}
-
-async function kept(bench: RunnerBench): Promise<string[]> {
-  const page = await bench.world.memory.list(KEYS.isolations);
-  return page.entries.map(({ key }) => key.slice(key.lastIndexOf("/") + 1)).sort();
-}
 
 describe("a batch whose last attempt fails", () => {
   it.each<[Deed, string]>([
@@ -249,6 +148,29 @@ describe("a batch that is taken apart and changes hands", () => {
     await take(other, aBatchOfEight(), 2);
 
     expect(second.ranges).toEqual([[0, 8], [4, 8], [4, 6], [4, 5], [5, 6], [6, 8]]); // prettier-ignore
+  });
+
+  it.each<[string, (bytes: Buffer) => Buffer]>([
+    ["emptied", () => Buffer.alloc(0)],
+    ["cut off", (bytes) => bytes.subarray(0, bytes.length - 3)],
+    ["made rubbish", () => Buffer.from("}\n{")],
+    ["another range's", (bytes) => Buffer.concat([bytes, bytes.subarray(bytes.lastIndexOf(10, -2) + 1)])],
+  ])("runs again what was kept and is %s since", async (_, damage) => {
+    const first = Handlers.bad({ 5: "raise" });
+    const bench = await aBench(first);
+    await take(bench);
+    const key = KEYS.isolated(0, 1, [0, 4]);
+    const bytes = (await bench.world.memory.get(key))?.bytes ?? Buffer.alloc(0);
+    expect(bytes.length).toBeGreaterThan(0);
+    await bench.world.memory.delete(key);
+    await bench.world.memory.put(key, damage(bytes));
+
+    const second = Handlers.bad({ 5: "raise" });
+    const identity = anIdentity({ name: "1-1-1-bb" });
+    await take(await aBench(second, { store: bench.world.store, identity }));
+
+    expect(second.ranges).toEqual([[0, 8], [0, 4]]); // prettier-ignore
+    expect(await rows(bench, identity.name)).toEqual([0, 1, 2, 3, 4, 6, 7]);
   });
 
   it("does not run as a whole where workers died over it, and writes down before each half that it begins", async () => {
