@@ -1,4 +1,4 @@
-import type { LogLine, LogPage, LogQuery } from "./log-store.ts";
+import { CursorInvalid, type LogLine, type LogPage, type LogQuery } from "./log-store.ts";
 
 export const LOG_LINES_DEFAULT = 1_000;
 
@@ -60,7 +60,7 @@ function cursorOf(positions: ReadonlyMap<string, number>): string {
   return Buffer.from(JSON.stringify(read)).toString("base64url");
 }
 
-/** Reads a cursor back; throws a `RangeError` for anything that `read` did not answer. */
+/** Reads a cursor back; throws `CursorInvalid` for anything that `read` did not answer. */
 export function positionsOf(cursor: string | undefined): ReadonlyMap<string, number> {
   if (cursor === undefined) return new Map();
   const positions = new Map<string, number>();
@@ -74,7 +74,7 @@ export function positionsOf(cursor: string | undefined): ReadonlyMap<string, num
       positions.set(worker, Math.max(0, Number(position)));
     }
   } catch (cause) {
-    throw new RangeError("cursor is not one of this log; use the cursor of an earlier page, or none", { cause });
+    throw new CursorInvalid({ cause });
   }
   return positions;
 }

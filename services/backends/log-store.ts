@@ -27,11 +27,20 @@ export interface LogPage {
   readonly cursor: string;
 }
 
+/** A cursor that no page of this log answered. */
+export class CursorInvalid extends RangeError {
+  override readonly name = "CursorInvalid";
+
+  constructor(options?: ErrorOptions) {
+    super("cursor is not one of this log; use the cursor of an earlier page, or none", options);
+  }
+}
+
 export interface LogStore {
   /** Appends lines of one worker, in their order. Best effort: resolves when handed to the backend. */
   append(job: string, worker: string, lines: readonly LogLine[]): Promise<void>;
 
-  /** Lines of a job merged over its workers by time, each worker's own order kept; page after page reads each line once. */
+  /** Lines of a job merged over its workers by time, each worker's own order kept; page after page reads each line once. Throws `CursorInvalid`. */
   read(job: string, query: LogQuery): Promise<LogPage>;
 
   /** Removes all lines of a job. */

@@ -64,6 +64,7 @@ export class FieldReader {
   /** Names every field that is not known, with the nearest that is. */
   onlyKnown(known: readonly string[]): void {
     for (const name of Object.keys(this.#fields)) {
+      if (this.faults.length >= LIMITS.faultsMax) return; // a body may have a million names, and each is compared
       if (known.includes(name)) continue;
       const nearest = nearestWord(name, known);
       const fix =

@@ -4,6 +4,7 @@
  * one worker behind those of another, are still read, and each line once.
  */
 import { hash } from "node:crypto";
+import { CursorInvalid } from "../log-store.ts";
 import type { LogPlace } from "./log-event.ts";
 
 export interface LinePlace extends LogPlace {
@@ -30,7 +31,7 @@ export class ReadCursor {
     this.#read = read;
   }
 
-  /** Undefined: from the first line. Throws a `RangeError` for anything that `text` did not answer. */
+  /** Undefined: from the first line. Throws `CursorInvalid` for anything that `text` did not answer. */
   static parse(text: string | undefined): ReadCursor {
     if (text === undefined) return new ReadCursor(START, new Map());
     try {
@@ -39,7 +40,7 @@ export class ReadCursor {
       const floor = { timestamp: count(timestamp), worker: word(worker), writer: word(writer), number: count(number) };
       return new ReadCursor(floor, new Map(entries.map((entry) => rangesOf(entry, floor.timestamp))));
     } catch (cause) {
-      throw new RangeError("cursor is not one of this log; use the cursor of an earlier page, or none", { cause });
+      throw new CursorInvalid({ cause });
     }
   }
 

@@ -147,7 +147,7 @@ export class Apis implements ApiService {
 
   /** Lane records stay: an epoch that began anew at 1 would meet messages of the old ones. */
   async remove(api: string): Promise<void> {
-    if (this.#isOther(api)) throw noSuchApi(api);
+    if (apiNameFault(api) !== undefined || this.#isOther(api)) throw noSuchApi(api);
     this.#refusePinned(api, `take it out of the program there, and run "pulumi up" on that stack`);
     const keys = apiKeys(api);
     const keep = (key: string) => key.startsWith(keys.lanes);

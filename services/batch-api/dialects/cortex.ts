@@ -7,7 +7,7 @@ import type { App, Door } from "../routes/door.ts";
 import { refuseWhileStarting } from "../routes/guards.ts";
 import { idempotencyKey } from "../routes/jobs.ts";
 import { endedAt } from "../routes/job-wire.ts";
-import { media } from "../routes/schemas.ts";
+import { anyJson } from "../routes/schemas.ts";
 import { CORTEX_DIALECT_DEFAULT, cortexDialect } from "./cortex-dialects.ts";
 import type { CortexDialect } from "./cortex-dialects.ts";
 import { cortexErrorBody, jobIdRequired, replyCortexError } from "./cortex-errors.ts";
@@ -61,8 +61,8 @@ export function cortexRoutes(app: App, door: Door): void {
 
 function schemaOf(summary: string) {
   const responses = {
-    200: media("application/json", "As Cortex answered"),
-    400: media("application/json", "{kind, message}"),
+    200: anyJson("As Cortex answered"),
+    400: anyJson("{kind, message}"),
   };
   return { summary: `${summary} (Cortex 0.42)`, tags: ["cortex"], response: responses };
 }

@@ -1,6 +1,7 @@
 /** A job as anybody may ask for it: the stored state, with what its driver knows (or, where that lives in another process, told last). */
 import type { ObjectStore } from "../../backends/object-store.ts";
 import { JOB_FORMAT, type JobSpec, type LiveFacts, type StateRecord } from "../../protocol/jobs.ts";
+import { apiNameFault } from "../../protocol/api-names.ts";
 import { isJobId } from "../../protocol/ids.ts";
 import { apiKeys, jobKeys } from "../../protocol/keys.ts";
 import { Problem } from "../../protocol/problems.ts";
@@ -22,9 +23,10 @@ export interface ViewDeps {
 
 /** Throws `Problem` (job_not_found), also when the job is another API's. */
 export async function readSpec(store: ObjectStore, api: string, job: string): Promise<JobSpec> {
-  const spec = isJobId(job) ? await readObject<JobSpec>(store, jobKeys(api, job).spec, JOB_FORMAT) : undefined;
+  const isAddress = isJobId(job) && apiNameFault(api) === undefined;
+  const spec = isAddress ? await readObject<JobSpec>(store, jobKeys(api, job).spec, JOB_FORMAT) : undefined;
   if (spec === undefined) {
-    if (isJobId(job) && (await isKnown(store, api, job))) throw new DamagedObject(jobKeys(api, job).spec, "is gone");
+    if (isAddress && (await isKnown(store, api, job))) throw new DamagedObject(jobKeys(api, job).spec, "is gone");
     throw new Problem(
       "job_not_found",
       `API ${JSON.stringify(api)} has no job ${JSON.stringify(job.slice(0, 64))}: list its jobs for their ids (millrace list)`,

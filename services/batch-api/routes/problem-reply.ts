@@ -1,5 +1,6 @@
 /** Every error of the modern door leaves through here, as a problem of RFC 9457. */
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
+import { CursorInvalid } from "../../backends/log-store.ts";
 import { StoreBroken, StoreUnwell } from "../../backends/object-store.ts";
 import { Unwell } from "../../backends/unwell.ts";
 import { nearestWord } from "../../protocol/nearest-word.ts";
@@ -38,6 +39,10 @@ export function toProblem(error: unknown, request: FastifyRequest): Problem {
   if (error instanceof Unwell) {
     const code = error instanceof StoreUnwell ? "store_unwell" : "backend_unwell";
     return new Problem(code, `${error.message}.`, [], { cause: error });
+  }
+  if (error instanceof CursorInvalid) {
+    const fix = "give the header millrace-cursor of an earlier page, or leave it out";
+    return new Problem("invalid_request", "", [{ field: "cursor", found: "a text that no page ended with", fix }]);
   }
   if (error instanceof UnreadableObject)
     return new Problem("object_damaged", `${error.message}.`, [], { cause: error });

@@ -254,3 +254,7 @@ export function ref(name: string, description: string) {
 export function media(type: string, description: string) {
   return Type.Unsafe<unknown>({ description, content: { [type]: { schema: { type: "string" } } } });
 }
+
+export function anyJson(description: string) {
+  return Type.Unsafe<unknown>({ description, content: { "application/json": { schema: {} } } });
+}

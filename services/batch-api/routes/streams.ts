@@ -65,6 +65,7 @@ function logRoute(app: App, { jobs }: Door): void {
     };
     await jobs.get(api, job);
     if (follow === true) {
+      await jobs.logs(api, job, { ...query, linesMax: 1 }); // a cursor that is none is refused before anything is sent
       return sendStream(reply, NDJSON, (signal) => logLines(jobs.followLogs(api, job, query, signal)), true);
     }
     const page = await jobs.logs(api, job, query);
