@@ -30,6 +30,7 @@ export const MUST_HAPPEN = [
   "message doubled",
   "message lost",
   "message without spans",
+  "progress told",
   "re-send",
   "redelivery of a settled batch",
   "replica ends itself",

@@ -28,6 +28,7 @@ export interface ServicePace {
   readonly busyMs: number;
   readonly idleMs: number;
   readonly stallMs?: number;
+  readonly tellMs?: number;
 }
 
 /** Twenty looks a lease: a laptop has fifty. */
@@ -35,7 +36,7 @@ export const OFTEN: ServicePace = { tickMs: 250, tickMinMs: 8, busyMs: 400, idle
 /** As `laptop.ts` has it, but for half of the looks. */
 export const LAPTOP: ServicePace = { tickMs: 200, tickMinMs: 8, busyMs: 500, idleMs: 1_000, stallMs: 5 * 60_000 };
 /** Four. */
-export const RARELY: ServicePace = { tickMs: 1_250, tickMinMs: 8, busyMs: 1_500, idleMs: 4_000 };
+export const RARELY: ServicePace = { tickMs: 1_250, tickMinMs: 8, busyMs: 1_500, idleMs: 4_000, tellMs: 3_000 };
 
 /** One replica of the service: the real driver and the real job service in a simulated process. */
 export interface SimulatedService {
@@ -75,6 +76,7 @@ export function startService(parts: ServiceParts): SimulatedService {
       tickMs: pace.tickMs,
       tickMinMs: pace.tickMinMs,
       ...(pace.stallMs === undefined ? {} : { stallMs: pace.stallMs }),
+      ...(pace.tellMs === undefined ? {} : { tellMs: pace.tellMs }),
     },
     {
       id: name,

@@ -10,6 +10,7 @@ import type { Message } from "../../services/protocol/messages.ts";
 import { isFinal, mayMove } from "../../services/protocol/states.ts";
 import { Holdings } from "./holdings.ts";
 import { JobRuns } from "./job-runs.ts";
+import { Progress } from "./progress.ts";
 import type { Deeds } from "./simulated-handler.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 import type { QueueObserver } from "./simulated-lanes.ts";
@@ -30,6 +31,7 @@ export class Watch implements StoreObserver, QueueObserver {
   readonly #lanes = new Map<string, LaneRecord>();
   readonly #folds = new Map<string, LedgerFold>();
   readonly #holdings: Holdings;
+  readonly #progress: Progress;
   readonly #cuts = new Set<string>();
   readonly #active = new Set<string>();
   readonly #owners = new Map<string, string>();
@@ -41,6 +43,7 @@ export class Watch implements StoreObserver, QueueObserver {
     this.#world = world;
     this.#jobs = jobs;
     this.#holdings = new Holdings(world);
+    this.#progress = new Progress(world);
   }
 
   /** How many jobs stand under `active/`. */
@@ -178,6 +181,7 @@ export class Watch implements StoreObserver, QueueObserver {
     }
     if (before?.lane && state.lane) this.#driverMoved(job, before.lane, state.lane);
     this.#states.set(job, state);
+    this.#progress.told(job, state);
     if (state.lane !== null) this.runsOf(job).noteMark(state.lane.epoch, state.sent_through);
     const user = this.#userOf(job);
     if (user !== undefined) user.state = state.state;
