@@ -133,6 +133,17 @@ export function batchQueueContract(name: string, open: () => Promise<QueueUnderT
       expect(batches(await receive())).toEqual(batches([left]));
     });
 
+    it("adds nothing to what was left of a lease", async () => {
+      await queue.send(LANE, [aMessage()]);
+      const given = await receive();
+
+      await under.advance(1);
+      expect(await queue.extend(LANE, receipts(given))).toEqual([]);
+      await under.advance(queue.leaseSeconds);
+
+      expect(batches(await receive())).toEqual(batches(given));
+    });
+
     it("answers receipts that are no longer good to an extend, and renews the others", async () => {
       await queue.send(LANE, [aMessage(1)]);
       const late = receipts(await receive());
