@@ -80,6 +80,8 @@ function tellStart(
 /** What is not kept for ever, which goes without saying. */
 function keptLines(retention: ServingOptions["retention"]): readonly (readonly [string, string])[] {
   const days = { results: retention?.resultsDays, records: retention?.recordsDays, logs: retention?.logsDays };
-  const said = Object.entries(days).flatMap(([what, count]) => (count == null ? [] : `${what} ${String(count)} days`));
+  const said = Object.entries(days).flatMap(([what, count]) =>
+    count === null || count === undefined ? [] : `${what} ${String(count)} days`,
+  );
   return said.length === 0 ? [] : [["keeps", said.join(", ")]];
 }

@@ -44,7 +44,7 @@ interface OpenedStore {
   readonly store: ObjectStore;
   /** As a person knows it. */
   readonly where: string;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 async function openedStore(cli: Cli, options: VerifyOptions): Promise<OpenedStore> {

@@ -2,7 +2,7 @@
  * How long what a job leaves behind is kept, counted from its end by the store's clock. First its results go (rows, error
  * rows, their index), later its record (spec, state, counts, ledgers, input). Nobody keeps a record shorter than its results.
  */
-import { JOB_FORMAT } from "./jobs.ts";
+import type { JOB_FORMAT } from "./jobs.ts";
 
 /** Days; null: for ever. */
 export interface Retention {

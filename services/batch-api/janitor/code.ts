@@ -18,7 +18,7 @@ import {
 } from "./unneeded-code.ts";
 
 /** Longer than a failed `pulumi up` is left alone: its version is written, and not named yet. */
-export const UNNEEDED_MS = 30 * 24 * 3600 * 1000;
+const UNNEEDED_MS = 30 * 24 * 3600 * 1000;
 
 /** What code an API has and which of it is named, by key. */
 interface Code {

@@ -26,7 +26,7 @@ export interface ExpiryOptions {
 }
 
 /** Twice as long as a submission may take: none that is under way at the announcement is still so then. */
-export const SETTLE_MS = 2 * LIMITS.submissionSecondsMax * 1000;
+const SETTLE_MS = 2 * LIMITS.submissionSecondsMax * 1000;
 const DAY_MS = 24 * 3600 * 1000;
 
 type Stored = { readonly value: RetentionRecord; readonly version: string } | undefined;

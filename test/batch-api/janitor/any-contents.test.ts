@@ -49,7 +49,8 @@ async function put(store: Parameters<typeof putActive>[0], jobs: readonly Job[],
   if (job === undefined) return;
   const id = idOf(job, at);
   const of = parentOf(jobs, at);
-  const parentId = of === undefined ? undefined : idOf(jobs[of] as Job, of);
+  const parentId =
+    of === undefined ? undefined : idOf(jobs[of] ?? { kind: "lost", age: 0, withSpec: false, version: "" }, of);
   const input = parentId === undefined ? {} : { input: { kind: "retry", batch_size: 1, retry_of: parentId, root: parentId, retried: "failed", remaining: false } as const }; // prettier-ignore
   await store.put(
     KEYS.idempotency(`${String(at)}${"0".repeat(63)}`),

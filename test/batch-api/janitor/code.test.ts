@@ -53,7 +53,16 @@ describe("code that nothing names", () => {
   it.each([
     ["a job that waits", (store: Parameters<typeof putActive>[0]) => putActive(store, jobAt(NOW), { version: "old" })],
     ["a kept record", (store) => putEnded(store, jobAt(NOW), { at: NOW + 30 * DAY, spec: { version: "old" } })],
-    ["a hosted API", async (store) => void (await store.swap(KEYS.hosted, encodeStored({ apis: { b: { version: "old", generation: 1 } }, writes: 1 }), undefined))], // prettier-ignore
+    [
+      "a hosted API",
+      async (store) => {
+        await store.swap(
+          KEYS.hosted,
+          encodeStored({ apis: { b: { version: "old", generation: 1 } }, writes: 1 }),
+          undefined,
+        );
+      },
+    ],
   ])("stays while %s names it", async (_, name) => {
     const { store, passOn } = await withOld();
     await name(store);

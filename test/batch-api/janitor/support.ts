@@ -19,7 +19,7 @@ export const forever = new AbortController().signal;
 /** Results for 30 days and records for 90. */
 export function aJanitor(store: ObjectStore, clock: StepClock, over: Partial<JanitorOptions> = {}) {
   const said: string[] = [];
-  const log = { info: () => undefined, warn: (_: unknown, text: string) => void said.push(text) };
+  const log = { info: () => undefined, warn: (_: unknown, text: string) => said.push(text) };
   const janitor = new Janitor({
     ...{ store, clock, log, apis: () => Promise.resolve([API]), pauseMs: 1 },
     retention: { resultsDays: 30, recordsDays: 90 },
