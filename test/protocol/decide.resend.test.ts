@@ -99,7 +99,8 @@ describe("the suspicion that a batch was lost", () => {
   });
 
   it("waits while the batch's attempt is being judged: the judged attempt would be dropped by who gets it", () => {
-    const dead = (worker: string) => aWorkerFact({ worker, fresh: false, open: new Map([[4, { attempt: 1, range: undefined }]]) });
+    const dead = (worker: string) =>
+      aWorkerFact({ worker, fresh: false, open: new Map([[4, { attempt: 1, range: undefined }]]) });
     const facts = someFacts({ fold: allBut4, workerFacts: [dead("a"), dead("b")], ...polled(2 * LEASE_MS) });
 
     const kinds = decide(facts).map(({ kind }) => kind);
