@@ -2,9 +2,8 @@
 import { EnvironmentFailed } from "../../backends/environments.ts";
 import type { Environments } from "../../backends/environments.ts";
 import type { ObjectStore } from "../../backends/object-store.ts";
-import { ProjectInvalid, readArchive, sha256Hex } from "../../project/project-files.ts";
+import { sha256Hex } from "../../project/project-files.ts";
 import type { ProjectFiles } from "../../project/project-files.ts";
-import { readProjectSpec } from "../../project/project-spec.ts";
 import { apiNameFault, isReservedApiName } from "../../protocol/api-names.ts";
 import type { ApiSpec, HandlerSpec } from "../../protocol/api-spec.ts";
 import { apiVersion, encodeVersion } from "../../protocol/api-version.ts";
@@ -20,6 +19,7 @@ import type { CodeOwner } from "../../protocol/code-owner.ts";
 import { Problem } from "../../protocol/problems.ts";
 import { DamagedObject, parseStored, UnreadableObject } from "../../protocol/stored.ts";
 import { readObject } from "../jobs/stored.ts";
+import { readProject, readSpec } from "./deployed-project.ts";
 import { putAgain } from "./put-again.ts";
 import { codeKeys, needCode, readUnneeded } from "../janitor/unneeded-code.ts";
 import { readCurrent, readCurrentToSwap, swapCurrent } from "./current.ts";
@@ -286,29 +286,4 @@ export function refuseName(api: string): void {
   if (fault !== undefined) throw new Problem("project_invalid", "", [fault]);
   if (!isReservedApiName(api)) return;
   throw new Problem("name_reserved", `The name "${api}" is a word of the service's own addresses; choose another.`);
-}
-
-async function readProject(archive: Buffer): Promise<ProjectFiles> {
-  try {
-    return await readArchive(archive);
-  } catch (error) {
-    if (!(error instanceof ProjectInvalid)) throw error;
-    const code = error.tooLarge ? "project_too_large" : "project_invalid";
-    throw new Problem(code, error.message, [], { cause: error });
-  }
-}
-
-function readSpec(files: ProjectFiles, api: string, progress: (sentence: string) => void): ApiSpec {
-  const read = readProjectSpec(files, api);
-  if (read.kind === "missing") {
-    const detail =
-      "The project has neither millrace.yaml nor cortex.yaml at its root; add a millrace.yaml with name and handler.";
-    throw new Problem("project_spec_missing", detail);
-  }
-  if (read.kind === "faults") {
-    const faults = read.faults.map((fault) => ({ ...fault, field: fault.field === "" ? read.file : fault.field }));
-    throw new Problem("project_spec_invalid", "", faults);
-  }
-  for (const warning of read.warnings) progress(`${read.file}: ${warning}`);
-  return read.spec;
 }
