@@ -94,7 +94,7 @@ export async function aBench(handlers: Handlers, over: Partial<WorkerDeps> = {})
 
 export async function take(bench: RunnerBench, message = aBatchOfEight(), deliveries = 1): Promise<void> {
   const alone = message.alone === true || deliveries > 1;
-  bench.runner.took([bench.hand.take({ message, receipt: "r", deliveries }, alone)]);
+  bench.runner.took([bench.hand.take({ message, receipt: `r${String(message.batch)}`, deliveries }, alone)]);
   for (let turn = 0; turn < 12; turn += 1) await bench.settle();
 }
 

@@ -114,16 +114,22 @@ describe("a batch whose last attempt fails", () => {
     expect(found?.bytes.toString()).toContain("give a longer batch_timeout");
   });
 
-  it("keeps its handler to itself, and hands the worker's others back to their work afterwards", async () => {
-    const handlers = Handlers.bad({ 5: "raise" });
+  it("keeps its handler to itself until it is done, also where several short batches have a place in the pipe", async () => {
+    const handlers = new Handlers((indexes) => {
+      if (!indexes.includes(5)) return undefined;
+      return indexes.length === 4 ? "hang" : "raise";
+    });
     const bench = await aBench(handlers);
-    const batch = bench.hand.take({ message: aBatchOfEight(), receipt: "r", deliveries: 1 }, false);
-    const next = bench.hand.take({ message: aOneItemMessage(9), receipt: "s", deliveries: 1 }, false);
-    bench.runner.took([batch, next]);
+    await take(bench, aOneItemMessage(8)); // now it is known that batches are short
+    await take(bench, aBatchOfEight({ batch: 1 }));
+    expect(handlers.ranges.at(-1)).toEqual([4, 8]);
+    await take(bench, aOneItemMessage(9));
+    expect(handlers.ranges.at(-1)).toEqual([4, 8]);
+    handlers.all[0]?.kill("timed_out");
     for (let turn = 0; turn < 12; turn += 1) await bench.settle();
 
-    expect(handlers.ranges.at(-1)).toEqual([9, 10]);
-    expect((await bench.outcomes()).map((line) => line.batch)).toEqual([0, 9]);
+    expect(handlers.ranges.slice(-3)).toEqual([[5, 6], [6, 8], [9, 10]]); // prettier-ignore
+    expect((await bench.outcomes()).map((line) => line.batch)).toEqual([8, 1, 9]);
   });
 });
 
