@@ -3,7 +3,7 @@ import type { RetriedItems } from "./jobs.ts";
 
 /** `newest`: the version that new jobs get; `same`: the one that the job ran. */
 export const RETRY_VERSIONS = ["newest", "same"] as const;
-export type RetryVersion = (typeof RETRY_VERSIONS)[number];
+type RetryVersion = (typeof RETRY_VERSIONS)[number];
 
 export interface RetryRequest {
   readonly items: RetriedItems;

@@ -31,7 +31,7 @@ export interface AcceptDeps {
 const CANDIDATES_MAX = 16;
 
 /** What is to become a job: a submission, or a retry (`retry.ts`). */
-export interface Order {
+interface Order {
   /** Hash of what was asked: tells whether an idempotency key stands for the same. */
   readonly body: string;
   /** The items that stand in the request itself; absent: they lie elsewhere. */

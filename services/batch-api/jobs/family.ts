@@ -15,13 +15,13 @@ import { readState } from "./state-record.ts";
 import { readObject } from "./stored.ts";
 
 /** Rows of all jobs of a family that are in memory at a time. */
-const WINDOWS_BYTES = 16 * 1024 * 1024;
+const WINDOWS_BYTES = 8 * 1024 * 1024;
 const WINDOW_BYTES_MIN = 128 * 1024;
 /** Rows are handed on in pieces of about this size. */
 const PIECE_BYTES = 64 * 1024;
 
 /** The ended jobs of a job's family, oldest first. Throws `Problem` (job_not_found) when its root is gone. */
-export async function familyOf(store: ObjectStore, spec: JobSpec): Promise<readonly JobSpec[]> {
+async function familyOf(store: ObjectStore, spec: JobSpec): Promise<readonly JobSpec[]> {
   const { api } = spec;
   const root = jobKeys(api, rootOf(spec));
   const jobs = [rootOf(spec)];

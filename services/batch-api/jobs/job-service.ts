@@ -38,7 +38,7 @@ export interface JobList {
   readonly next?: string;
 }
 
-export interface RowsAsked {
+interface RowsAsked {
   readonly follow: boolean;
   readonly family?: boolean;
   readonly signal: AbortSignal;

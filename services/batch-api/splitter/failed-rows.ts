@@ -10,7 +10,7 @@ export interface RowPlace {
   readonly byte: number;
 }
 
-export interface FailedRow {
+interface FailedRow {
   readonly index: number;
   readonly batch: number;
   readonly at: ErrorRow["at"];

@@ -18,7 +18,7 @@ export interface ItemPlace extends RowPlace {
   readonly item: number;
 }
 
-export interface EndedJob {
+interface EndedJob {
   readonly keys: ReturnType<typeof jobKeys>;
   readonly end: SplitEnd;
   readonly batchSize: number;

@@ -29,7 +29,7 @@ const READS = {
 /** What opening an object counts for, so that steps stay short over very many small objects. */
 const OBJECT_COST_BYTES = 64 * 1024;
 
-export interface SubmittedSpec extends Pick<JobSpec, "api" | "job"> {
+interface SubmittedSpec extends Pick<JobSpec, "api" | "job"> {
   readonly input: SubmittedInput;
 }
 
