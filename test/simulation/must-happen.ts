@@ -9,7 +9,6 @@ export const MUST_HAPPEN = [
   "claim reopened",
   "cut race",
   "frozen for a lease at: append",
-  "frozen for a lease at: send",
   "further part: errors",
   "further part: ledger",
   "further part: results",

@@ -25,8 +25,9 @@ export class SimulatedProcess implements Clock {
   readonly world: World;
   readonly #options: ProcessOptions;
   readonly #startedMs: number;
-  /** Its wall clock is wrong by so much. */
-  readonly #skewMs: number;
+  /** Its wall clock is wrong by so much, and by something else from some time on. */
+  readonly #skewMs: readonly [number, number];
+  readonly #jumpAtMs: number;
   #dead = false;
   #frozen = false;
   /** Who sleeps until a signal aborts, at the latest. */
@@ -41,7 +42,8 @@ export class SimulatedProcess implements Clock {
     this.name = options.name;
     this.#options = options;
     this.#startedMs = world.pace.integer(0, 1_000_000);
-    this.#skewMs = world.pace.integer(-300_000, 300_000);
+    this.#skewMs = [world.pace.integer(-300_000, 300_000), world.pace.integer(-300_000, 300_000)];
+    this.#jumpAtMs = world.nowMs + world.pace.skewed(500, 60_000);
   }
 
   get isDead(): boolean {
@@ -57,7 +59,8 @@ export class SimulatedProcess implements Clock {
   }
 
   wallMs(): number {
-    return Date.UTC(2026, 0, 1) + this.world.nowMs + this.#skewMs;
+    const skewMs = this.#skewMs[this.world.nowMs < this.#jumpAtMs ? 0 : 1];
+    return Date.UTC(2026, 0, 1) + this.world.nowMs + skewMs;
   }
 
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void> {
@@ -120,8 +123,13 @@ export class SimulatedProcess implements Clock {
       return this.#callWell(what, effect);
     }
     if (fault === "freeze") {
-      this.freeze(this.world.chance.skewed(this.world.leaseMs / 4, this.world.leaseMs * 6));
-      return this.#callWell(what, effect);
+      const milliseconds = this.world.chance.skewed(this.world.leaseMs / 4, this.world.leaseMs * 6);
+      const verb = textOf(what).split(" ")[0] ?? "";
+      if (milliseconds > this.world.leaseMs) this.world.count(`frozen for a lease at: ${verb}`);
+      this.freeze(milliseconds);
+      // It has left already, or it leaves when the process wakes, long after what it was decided by.
+      if (this.world.chance.is(0.5)) return this.#callWell(what, effect);
+      return new Promise((resolve) => this.goOn(() => { resolve(this.#callWell(what, effect)); })); // prettier-ignore
     }
     return this.#callBadly(fault, what, effect, isRefusal);
   }
@@ -236,8 +244,8 @@ export class SimulatedProcess implements Clock {
 
   #travelMs(fault: Fault): number {
     const { chance, leaseMs } = this.world;
-    if (fault === "late") return chance.skewed(100, leaseMs * 6);
-    if (fault === "slow") return chance.skewed(100, leaseMs * 2);
+    if (fault === "late") return chance.skewed(100, leaseMs * 24); // two minutes
+    if (fault === "slow") return chance.skewed(100, leaseMs * (chance.is(0.1) ? 12 : 2)); // at most a minute
     return this.#latencyMs();
   }
 

@@ -40,7 +40,7 @@ export class UserJob {
     const { script, submission } = this.planned;
     const runMs = Math.max(script.secondsMax * 1000, (submission.batchTimeoutSeconds ?? 0) * 1000);
     const attempts = submission.attempts ?? 1;
-    return 24 * leaseMs + this.batches * attempts * runMs + attempts * 6 * leaseMs;
+    return 36 * leaseMs + this.batches * attempts * runMs + attempts * 6 * leaseMs;
   }
 
   /** Submits until somebody has accepted it; then, if so planned, asks for the stop. `service`: whoever answers now. */
