@@ -5,6 +5,8 @@ import tseslint from "typescript-eslint";
 const pureReason = "services/protocol is pure: no I/O, no clock, no chance, no environment. Take it as an argument.";
 const injectedReason =
   "Clocks, timers, chance and ids are arguments; only services/backends implements them, and main.ts picks.";
+const outsideReason =
+  "Files, network and processes are arguments; only services/backends, a main.ts and the few files listed in eslint.config.js reach them.";
 const environmentReason = "Only a main.ts reads the environment, and only a main.ts may exit.";
 
 /** Calls whose answer is another each time, and what waits on the real clock. @type {import("eslint").Linter.RuleEntry} */
@@ -14,13 +16,48 @@ const noClockNorChance = [
   { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: injectedReason },
   { selector: "CallExpression[callee.name='Date']", message: injectedReason },
   { selector: "MemberExpression[object.name='Math'][property.name='random']", message: injectedReason },
-  { selector: "MemberExpression[object.name='performance'][property.name='now']", message: injectedReason },
+  {
+    selector: "MemberExpression[object.name='performance'][property.name=/^(now|timeOrigin)$/]",
+    message: injectedReason,
+  },
   { selector: "MemberExpression[object.name='process'][property.name='hrtime']", message: injectedReason },
   { selector: "CallExpression[callee.name=/^(setTimeout|setInterval|setImmediate)$/]", message: injectedReason },
   { selector: "MemberExpression[object.name='AbortSignal'][property.name='timeout']", message: injectedReason },
   { selector: "MemberExpression[property.name='randomUUID']", message: injectedReason },
-  { selector: "CallExpression[callee.name=/^random(UUID|Bytes|Int)$/]", message: injectedReason },
+  { selector: "CallExpression[callee.name=/^random(UUID|Bytes|Int|Fill|FillSync)$/]", message: injectedReason },
+  { selector: "MemberExpression[property.name=/^(getRandomValues|randomBytes|randomInt)$/]", message: injectedReason },
   { selector: "ImportDeclaration[source.value=/^(node:)?timers(\\u002Fpromises)?$/]", message: injectedReason },
+];
+
+/** What reaches out of the process. Types may be named anywhere. @type {import("eslint").Linter.RuleEntry} */
+const noOutside = [
+  "error",
+  {
+    patterns: [
+      {
+        regex:
+          "^(node:)?(fs|net|http|http2|https|tls|dgram|dns|child_process|cluster|worker_threads|timers|readline|sqlite)(/|$)",
+        allowTypeImports: true,
+        message: outsideReason,
+      },
+      { regex: "^(node:)?crypto$", importNamePattern: "^(random|webcrypto|getRandomValues)", message: injectedReason },
+    ],
+  },
+];
+
+/** Files outside services/backends that reach out of the process, and why each one may. */
+const outsideAllowed = [
+  "services/project/project-folder.ts", // reads the folder of a handler project that it is told, and nothing else
+  "services/batch-api/laptop.ts", // a main.ts' other half: it makes the root and builds the embedded backends
+  "services/batch-api/auth/key-file.ts", // keys that an operator hands in as a file, read again when it changes
+  "services/batch-api/auth/issuer-keys.ts", // an identity provider's keys come over the network
+  "services/batch-api/auth/networks.ts", // node:net's BlockList is arithmetic on addresses
+  "services/worker/job-files.ts", // lays the project out in the scratch folder
+  "services/worker/job-file.ts", // hands the job to containers as a file
+  "services/worker/build-environment.ts", // a builder's own termination message
+  "services/worker/handlers/child.ts", // starts handler processes
+  "services/worker/handlers/container-gate.ts", // speaks to containers in the same pod
+  "services/worker/handlers/handler.container.ts", // the same
 ];
 
 /** @type {import("eslint").Linter.RuleEntry} */
@@ -75,6 +112,18 @@ export default defineConfig(
     files: ["services/**/*.ts"],
     ignores: ["services/backends/**/*.*.ts", "services/backends/*/**", "services/*/main.ts"],
     rules: { "no-restricted-syntax": noClockNorChance, "no-restricted-properties": noEnvironment },
+  },
+  {
+    files: ["services/{project,batch-api,worker}/**/*.ts"],
+    ignores: ["services/*/main.ts", ...outsideAllowed],
+    rules: {
+      "@typescript-eslint/no-restricted-imports": noOutside,
+      "no-restricted-globals": [
+        "error",
+        { name: "fetch", message: outsideReason },
+        { name: "crypto", message: injectedReason },
+      ],
+    },
   },
   {
     // implementations of the seams own clocks and timers, but not the environment
