@@ -48,7 +48,7 @@ export const workerMutants: readonly Mutant[] = [
     file: "services/worker/completion.ts",
     find: "if (!isMine(mine, claim)) return false;",
     replace: "if (mine === undefined) return false;",
-    caughtBy: { by: "sweep", job: "ended", fault: "doubled" },
+    caughtBy: { by: "test", file: "test/worker/completion.test.ts", says: "does not run when somebody else" },
   },
   {
     name: "an old ticket of the hook is good",

@@ -87,7 +87,7 @@ class SweptProcess extends SimulatedProcess {
       case "slow":
         return this.#later(FAULT_LEASES.slow * leaseMs, () => super.call(call, effect));
       case "throttled":
-        return this.#failsAfter(20, this.#planned.hasJob ? refusal(call) : noAnswer(call));
+        return this.#failsAfter(20, this.#refusal(call));
       case "hangs":
         return never();
       case "process dies before":
@@ -110,6 +110,12 @@ class SweptProcess extends SimulatedProcess {
       case "doubled":
         return super.call(call, effect); // what it means was told to the seam
     }
+  }
+
+  /** Where a refusal is an answer (to a submission), or costs a batch the last of its attempts (data), there is none. */
+  #refusal(call: string): Error {
+    const isAnswer = !this.#planned.hasJob || (this.#kind === "worker" && call.includes("s3://"));
+    return isAnswer ? noAnswer(call) : refusal(call);
   }
 
   #failsAfter(milliseconds: number, error: Error): Promise<never> {
