@@ -129,7 +129,8 @@ class IsolatingRun {
         return this.#parts.leaving.aborted ? INTERRUPTED : undefined;
       case "failed": {
         const { kind, cause, error, traceback } = answer;
-        if (cause === "aborted") return INTERRUPTED;
+        // closed by its own worker, which leaves: no item is to blame
+        if (cause === "aborted" || (cause === "exited" && this.#parts.leaving.aborted)) return INTERRUPTED;
         return { kind, cause, error: cause === "timed_out" ? this.#timeoutSentence(range) : error, traceback };
       }
       case "done": {
