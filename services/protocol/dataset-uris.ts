@@ -73,6 +73,7 @@ export function toUri(written: string): string {
     );
   if (written === "") throw fault("it is empty");
   if (written.includes("\0")) throw fault("it holds a NUL character");
+  if (!written.isWellFormed()) throw fault("it holds half a character (a surrogate without its other half)");
   if (written.startsWith("s3://")) {
     if (s3Address(written) === undefined) throw fault("the bucket is missing");
     return written;

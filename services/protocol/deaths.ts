@@ -1,5 +1,5 @@
 /** Which deaths of workers are charged, to which batch, and to which of its items. Pure. */
-import type { DriverFacts } from "./decide.ts";
+import type { DriverFacts } from "./driver-facts.ts";
 import type { ItemRange, VerdictLine } from "./ledger.ts";
 
 type Facts = Pick<DriverFacts, "workerFacts" | "fold" | "attempts" | "verdicts" | "judged" | "isolatedItems">;

@@ -15,9 +15,14 @@ interface Held {
 /**
  * Runs on_job_complete under a claim of `completion.json`. Answers true when the ticket has had its use and is to be
  * acked. The claim is read again just before the call and three times in each lease while it runs; when it has moved,
- * the handler is killed.
+ * the handler is killed. `leaving`: the worker ends, and its handlers by its own doing.
  */
-export async function complete(deps: WorkerDeps, opening: number, handler: Handler): Promise<boolean> {
+export async function complete(
+  deps: WorkerDeps,
+  opening: number,
+  handler: Handler,
+  leaving: AbortSignal,
+): Promise<boolean> {
   const { store, identity, say } = deps;
   const key = jobKeys(identity.api, identity.job).completion;
   const found = await read(store, key);
@@ -36,7 +41,9 @@ export async function complete(deps: WorkerDeps, opening: number, handler: Handl
   over.abort();
   await watching;
   say(answer.kind === "done" ? "on_job_complete has ended" : "on_job_complete has failed");
-  await record(store, key, claim, answer, identity.name);
+  // What a worker ended itself says nothing of the hook.
+  const isOwnDoing = leaving.aborted && answer.kind === "failed" && answer.cause !== "raised";
+  await record(store, key, claim, isOwnDoing ? { kind: "not_begun" } : answer, identity.name);
   return true;
 }
 
@@ -71,7 +78,7 @@ async function record(
 }
 
 function afterRun({ opening, writes }: Claimed, answer: RunAnswer, worker: string): CompletionRecord {
-  // The handler was gone before it began: a claim that stayed would block the hook for as long as this worker lives.
+  // The handler was gone before it began, or was ended: a claim that stayed would block the hook for as long as this worker lives.
   if (answer.kind === "not_begun") return { opening: opening + 1, writes: writes + 1, state: "open" };
   const counted = { opening, writes: writes + 1, worker };
   if (answer.kind !== "failed") return { ...counted, state: "done" };

@@ -54,7 +54,17 @@ describe("millrace doctor where a cluster's variables are set", () => {
     const { code, findings } = await ask();
 
     expect(findings.map(({ name, result }) => `${name} ${result}`)).toEqual([
-      ...["node ok", "settings ok", "retention ok", "bucket ok", "lifecycle ok", "versions ok", "lane 0 ok", "lane 1 ok", "logs ok"],
+      ...[
+        "node ok",
+        "settings ok",
+        "retention ok",
+        "bucket ok",
+        "lifecycle ok",
+        "versions ok",
+        "lane 0 ok",
+        "lane 1 ok",
+        "logs ok",
+      ],
     ]);
     expect(code).toBe(0);
   });

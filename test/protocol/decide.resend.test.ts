@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { decide, type DriverFacts } from "../../services/protocol/decide.ts";
+import { decide } from "../../services/protocol/decide.ts";
+import type { DriverFacts } from "../../services/protocol/driver-facts.ts";
 import { aFold, aSendBook, aWorkerFact, LEASE_MS, someFacts } from "../support/driver-facts.ts";
 
 function resends(over: Partial<DriverFacts>) {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { judgementName } from "../../services/protocol/deaths.ts";
-import { decide, type DriverAction, type DriverFacts } from "../../services/protocol/decide.ts";
+import { decide, type DriverAction } from "../../services/protocol/decide.ts";
+import type { DriverFacts } from "../../services/protocol/driver-facts.ts";
 import type { ItemRange } from "../../services/protocol/ledger.ts";
 import { LIMITS } from "../../services/protocol/limits.ts";
 import { aFold, aSendBook, aWorkerFact, LEASE_MS, someFacts, someGenerations } from "../support/driver-facts.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { workerFailure, type GenerationFacts, type WorkerFact } from "../../services/protocol/decide.ts";
+import { workerFailure } from "../../services/protocol/decide.ts";
+import type { GenerationFacts, WorkerFact } from "../../services/protocol/driver-facts.ts";
 
 function aWorker(over: Partial<WorkerFact> = {}): WorkerFact {
   return {

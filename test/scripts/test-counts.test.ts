@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { layersOf, type Layer } from "../../scripts/layers.ts";
+import { allLayers, layersOf, type Layer } from "../../scripts/layers.ts";
 import { type Floors, type LayerCounts, faultsOf, raised, summaryLines } from "../../scripts/test-counts.ts";
 import { countsFromPytest, countsFromVitest } from "../../scripts/test-results.ts";
 
 function floors(more: Partial<Record<Layer, number>> = {}, mayBeSkipped: string[] = []): Floors {
-  const none = { unit: 0, contracts: 0, simulation: 0, system: 0, cloud: 0, cluster: 0, python: 0 };
+  const none = Object.fromEntries(allLayers.map((layer) => [layer, 0])) as Record<Layer, number>;
   return { testsAtLeast: { ...none, ...more }, mayBeSkipped };
 }
 

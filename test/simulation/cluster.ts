@@ -188,6 +188,7 @@ export class Cluster {
       startFails: () => job?.planned.script.broken === true || world.chance.is(world.rates.startFails),
       deeds: this.watch.deedsOf(name, process),
       onExit: (code) => {
+        this.watch.ended(worker);
         socket?.abandon();
         onExit(code);
       },

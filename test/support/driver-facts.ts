@@ -1,5 +1,5 @@
 /** What a driver knows, whole and quiet, with only what matters said: a running job on which nothing is to be done. */
-import type { DriverFacts, GenerationFacts, WorkerFact } from "../../services/protocol/decide.ts";
+import type { DriverFacts, GenerationFacts, WorkerFact } from "../../services/protocol/driver-facts.ts";
 import { LedgerFold } from "../../services/protocol/fold.ts";
 import { SendBook } from "../../services/batch-api/driver/send-book.ts";
 

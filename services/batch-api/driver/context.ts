@@ -1,9 +1,10 @@
 import type { BatchQueue } from "../../backends/batch-queue.ts";
 import type { Clock } from "../../backends/clock.ts";
+import type { Dataset } from "../../backends/dataset.ts";
+import type { DeadLetterQueues } from "../../backends/dead-letters.ts";
 import type { ObjectStore } from "../../backends/object-store.ts";
 import type { WorkerPool } from "../../backends/worker-pool.ts";
 import type { JobSpec } from "../../protocol/jobs.ts";
-import type { DeadLetterDeps } from "./dead-letters.ts";
 
 /** The data cannot be split; the sentence is the job's. */
 export class Unsplittable extends Error {
@@ -26,6 +27,12 @@ export type CodeReadiness =
   | { readonly kind: "ready" }
   | { readonly kind: "waits"; readonly why: string }
   | { readonly kind: "failed"; readonly why: string };
+
+/** Where dead letters go to, and where their payloads lie. */
+export interface DeadLetterDeps {
+  readonly queues: DeadLetterQueues;
+  readonly dataset: Dataset;
+}
 
 /** What every driver of a replica is given. */
 export interface DriverDeps {

@@ -1,5 +1,5 @@
 import { DatasetError, type Dataset } from "../../backends/dataset.ts";
-import { DeadLetterQueueUnwell, type DeadLetter, type DeadLetterQueues } from "../../backends/dead-letters.ts";
+import { DeadLetterQueueUnwell, type DeadLetter } from "../../backends/dead-letters.ts";
 import type { ObjectStore } from "../../backends/object-store.ts";
 import { batchId } from "../../protocol/ids.ts";
 import { apiOf, type DeadLettersRecord, type JobSpec } from "../../protocol/jobs.ts";
@@ -10,14 +10,9 @@ import { carried } from "../../protocol/messages.ts";
 import { joinPayload } from "../../protocol/payload.ts";
 import { splitOf, type BatchPointer, type Span } from "../../protocol/pointers.ts";
 import { encodeStored, readRecord } from "../jobs/stored.ts";
+import type { DeadLetterDeps } from "./context.ts";
 import type { PointedBatch } from "./split-reader.ts";
 import { backoffMs } from "./retries.ts";
-
-/** Where dead letters go to, and where their payloads lie. */
-export interface DeadLetterDeps {
-  readonly queues: DeadLetterQueues;
-  readonly dataset: Dataset;
-}
 
 /** A job whose end is decided, as far as its dead letters go. */
 export interface EndedJob {

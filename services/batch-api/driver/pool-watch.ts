@@ -1,5 +1,5 @@
 import type { PoolWorker } from "../../backends/worker-pool.ts";
-import type { GenerationFacts } from "../../protocol/decide.ts";
+import type { GenerationFacts } from "../../protocol/driver-facts.ts";
 import type { WorkerFacts } from "../../protocol/worker-facts.ts";
 import { parseWorkerName } from "../../protocol/keys.ts";
 

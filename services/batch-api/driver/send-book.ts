@@ -1,4 +1,4 @@
-import type { SendView } from "../../protocol/decide.ts";
+import type { SendView } from "../../protocol/driver-facts.ts";
 
 /** What was sent in this epoch, and when, by the driver's own monotonic clock. Some 10 bytes a batch. */
 export class SendBook implements SendView {

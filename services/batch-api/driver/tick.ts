@@ -1,5 +1,6 @@
 import { carried, type BatchMessage } from "../../protocol/messages.ts";
-import { decide, poolOf, type DriverAction, type DriverFacts, type WorkerFact } from "../../protocol/decide.ts";
+import { decide, poolOf, type DriverAction } from "../../protocol/decide.ts";
+import type { DriverFacts, WorkerFact } from "../../protocol/driver-facts.ts";
 import { isolates } from "../../protocol/jobs.ts";
 import { parseWorkerName, queueLane } from "../../protocol/keys.ts";
 import type { EndCause } from "../../protocol/states.ts";

@@ -75,6 +75,7 @@ class PythonChild implements PythonHandler {
   #nextSequence = 1;
   #batchesTotal: number | undefined;
   #askedBy: number | undefined;
+  #askedLast = -1;
   #killed: { readonly cause: KillCause; readonly begun: number | undefined } | undefined;
   #sentGarbage = false;
   #end: ChildEnd | undefined;
@@ -212,17 +213,23 @@ class PythonChild implements PythonHandler {
 
   /** False: no frame that may come now. */
   #onFrame(frame: RawFrame): boolean {
-    if (frame.kind === FRAME_KIND.ask) {
-      if (this.#batchesTotal === undefined) this.#askedBy = frame.sequence;
-      else this.#tellFacts(frame.sequence, this.#batchesTotal);
-      return true;
-    }
+    if (frame.kind === FRAME_KIND.ask) return this.#onAsk(frame.sequence);
     if (this.#starting !== undefined) return this.#onStartFrame(this.#starting, frame);
     const call = this.#calls.first;
     if (call?.sequence !== frame.sequence) return false;
     const answer = readAnswer(frame, call.meta?.items ?? 0);
     if (answer === undefined) return false;
     this.#calls.answer(answer);
+    return true;
+  }
+
+  /** A frame's second question is not answered again: answers that nobody reads would pile up here. */
+  #onAsk(sequence: number): boolean {
+    if (sequence >= this.#nextSequence) return false;
+    if (sequence <= this.#askedLast) return true;
+    this.#askedLast = sequence;
+    if (this.#batchesTotal === undefined) this.#askedBy = sequence;
+    else this.#tellFacts(sequence, this.#batchesTotal);
     return true;
   }
 
