@@ -26,6 +26,9 @@ describe("toUri", () => {
     ["http://x/y", "the scheme http is not supported"],
     ["file://x", "three slashes"],
     ["s3://", "the bucket is missing"],
+    ["/a\ud800", "half a character"],
+    ["file:///\udc00a", "half a character"],
+    ["s3://bucket/\ud800", "half a character"],
   ])("refuses %j: %s", (written, why) => {
     expect(() => toUri(written)).toThrow(why);
   });
