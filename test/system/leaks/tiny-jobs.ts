@@ -177,14 +177,17 @@ async function settled(root: string): Promise<Leftovers> {
     collect();
     await sleep(50);
   }
+  // an idle service looks into folders now and then: what such a look reads is not held
+  while (process.getActiveResourcesInfo().includes("FSReqCallback")) await sleep(2);
+  collect();
+  const remembered = jobsInMemory(); // the heap as it is at this call
   const resources: Record<string, number> = {};
   for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
-  const heapBytes = process.memoryUsage().heapUsed;
   return {
-    heapBytes,
+    heapBytes: process.memoryUsage().heapUsed,
     descriptors: readdirSync("/proc/self/fd").length,
     resources,
-    jobsRemembered: await jobsInMemory(),
+    jobsRemembered: await remembered,
     temporaryFiles: filesIn(join(root, "store/@tmp")) + filesIn(join(root, "store", apiKeys(API).active)),
   };
 }
