@@ -20,10 +20,16 @@ FRAME_BYTES_MAX = 2**31 - 1
 BUFFER_BYTES = 256 * 1024
 # A buffer that had to grow beyond this is given back when it is empty.
 BUFFER_BYTES_KEPT = 16 * 1024 * 1024
+# So much is made room for as soon as it is announced; for more, as its bytes come.
+BUFFER_BYTES_AT_ONCE = 64 * 1024 * 1024
 # Replies of a burst of fast batches leave together, but none waits longer than this for another batch to end.
 CORK_SECONDS = 0.0003
 # A reply must not wait behind a slow batch: corking begins after so many fast batches in a row.
 FAST_BATCHES = 16
+
+
+class NoFrame(Exception):
+    """Bytes came that are no frame, or a frame that may not come now: nothing from there on can be trusted."""
 
 
 class Frame(NamedTuple):
@@ -55,14 +61,17 @@ class Channel:
         self._fast = 0
 
     def next(self) -> Frame | None:
-        """The next frame, however long it takes; None at the end of the input. Replies are flushed before it waits."""
+        """The next frame, however long it takes; None at the end of the input. Replies are flushed before it waits.
+
+        Raises `NoFrame`.
+        """
         while True:
             have = self._end - self._start
             need = HEAD.size
             if have >= need:
-                length, kind, _, meta_length, sequence = HEAD.unpack_from(self._buffer, self._start)
-                if length > FRAME_BYTES_MAX or meta_length > length:
-                    raise ValueError("the supervisor sent a frame that is none")
+                length, kind, reserved, meta_length, sequence = HEAD.unpack_from(self._buffer, self._start)
+                if length > FRAME_BYTES_MAX or meta_length > length or reserved != 0:
+                    raise NoFrame("the supervisor sent a frame that is none")
                 need += length
                 if have >= need:
                     meta_at = self._start + HEAD.size
@@ -77,6 +86,7 @@ class Channel:
     def _make_room(self, need: int) -> None:
         have = self._end - self._start
         size = len(self._buffer)
+        need = min(need, max(BUFFER_BYTES_AT_ONCE, 2 * size if have == size else size))
         if have == 0 and size > BUFFER_BYTES_KEPT and need <= BUFFER_BYTES:
             self._replace(BUFFER_BYTES)
         elif need > size:

@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 from . import failures, frames, project_environment
 from .answers import BadAnswer, rows
-from .frames import Channel, Frame
+from .frames import Channel, Frame, NoFrame
 from .items import BadItems, Decoder, find_orjson
 from .job_spec import TOTAL, WaitingJobSpec
 from .loader import Loaded, StartFailed, load
@@ -36,8 +36,11 @@ def run(shim: str) -> int:
     os.register_at_fork(after_in_child=host.forked)
     try:
         return host.serve()
-    except BrokenPipeError:
+    except ConnectionError:
         return 0  # the supervisor is gone
+    except NoFrame as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
 
 
 def _die_with_supervisor() -> None:
@@ -60,8 +63,23 @@ def _ignore(number: int, frame: Any) -> None:
 _read_meta = json.JSONDecoder().raw_decode
 
 
+# What reading a frame raises whose JSON is none, or not that of the protocol's document.
+UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, RecursionError)
+
+
 def _meta(**values: Any) -> bytes:
     return json.dumps(values, separators=(",", ":")).encode()
+
+
+def _read_init(frame: Frame) -> dict[str, Any]:
+    init: dict[str, Any] = json.loads(bytes(frame.body))
+    kinds = {"nonce": str, "cortex_project": bool, "log_level": str, "project": str, "path": str, "job_spec": dict}
+    for name, kind in kinds.items():
+        if not isinstance(init[name], kind):
+            raise TypeError(name)
+    if not init.keys() >= {"python_path", "config"}:
+        raise KeyError("python_path, config")
+    return init
 
 
 class Host:
@@ -106,7 +124,7 @@ class Host:
             elif frame.kind == frames.COMPLETE:
                 kind, meta, body = self._complete()
             else:
-                raise ValueError("the supervisor sent a frame of a kind that the host does not know")
+                raise NoFrame("the supervisor sent a frame of a kind that may not come now")
             if self._is_child:
                 return 0  # user code forked, and the child came back from its call: it has nothing to say here
             self._output.flush()
@@ -131,7 +149,10 @@ class Host:
             self._learn(frame)
 
     def _learn(self, frame: Frame) -> None:
-        self._total = int(json.loads(bytes(frame.body))[TOTAL])
+        try:
+            self._total = int(json.loads(bytes(frame.body))[TOTAL])
+        except UNREADABLE as error:
+            raise NoFrame("the supervisor sent facts that cannot be read") from error
 
     def wait_for_total(self) -> int:
         """Asks for the number of batches and waits for the answer; frames that come meanwhile are kept for later."""
@@ -172,7 +193,10 @@ class Host:
     def _start(self, frame: Frame) -> bool:
         began = time.perf_counter()
         self._sequence = frame.sequence
-        init: dict[str, Any] = json.loads(bytes(frame.body))
+        try:
+            init = _read_init(frame)
+        except UNREADABLE as error:
+            raise NoFrame("the supervisor sent an init that cannot be read") from error
         self._output.set_nonce(init["nonce"])
         self._output.mark(frame.sequence)
         self._cortex = init["cortex_project"]
@@ -208,8 +232,13 @@ class Host:
     def _run(self, frame: Frame) -> tuple[int, bytes, bytes]:
         handler = self._handler
         assert handler is not None
-        meta: dict[str, Any] = _read_meta(str(frame.meta, "utf-8"))[0]
-        count: int = meta["items"]
+        try:
+            meta: dict[str, Any] = _read_meta(str(frame.meta, "utf-8"))[0]
+            count: int = meta["items"]
+            first: int = meta["first"]
+            indexes = range(first, first + count)
+        except UNREADABLE as error:
+            raise NoFrame("the supervisor sent a run that cannot be read") from error
         try:
             payload = self._decoder.decode(frame.body, count)
         except BadItems:
@@ -221,9 +250,8 @@ class Host:
             answer = handler.call(**given)
         except BaseException as error:
             return _failed(handler.method, error)
-        first: int = meta["first"]
         try:
-            body = rows(answer, range(first, first + count), handler.method)
+            body = rows(answer, indexes, handler.method)
         except BadAnswer as error:
             if not self._cortex:
                 return frames.FAILED, _meta(cause="bad_answer", error=failures.sentence(str(error))), NO_BODY
