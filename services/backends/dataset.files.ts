@@ -1,6 +1,6 @@
 /** Datasets on this machine's disks, under folders that the operator allowed. */
 import { closeSync, fstatSync, openSync, read } from "node:fs";
-import { readdir, realpath, stat } from "node:fs/promises";
+import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { sep } from "node:path";
 import { promisify } from "node:util";
 import { encodePath, filePath, fileUri } from "../protocol/dataset-uris.ts";
@@ -152,6 +152,7 @@ export class FilesDataset implements Dataset {
     const entries: Entry[] = [];
     for (const child of children) {
       const path = folder + child.name;
+      if (asked(encodePath(child.name))) await refuseUnreadableName(folder, child.name);
       if (child.isDirectory()) entries.push({ name: `${encodePath(child.name)}/`, path: `${path}/`, folder: true });
       else if (child.isFile()) entries.push({ name: encodePath(child.name), path, folder: false });
       else if (child.isSymbolicLink() && asked(encodePath(child.name))) {
@@ -210,6 +211,20 @@ async function isFolder(path: string): Promise<boolean> {
     (found) => found.isDirectory(),
     () => false, // what cannot be looked at is no folder; listing its parent says why
   );
+}
+
+/** Names are read as UTF-8. What is none comes with this mark in the place of its bytes, and cannot be opened by that. */
+const NOT_UTF8 = "\uFFFD";
+
+async function refuseUnreadableName(folder: string, name: string): Promise<void> {
+  if (!name.includes(NOT_UTF8)) return;
+  const isThere = await lstat(folder + name).then(
+    () => true,
+    (error: unknown) => codeOf(error) !== "ENOENT",
+  );
+  if (isThere) return;
+  const fix = "which is not UTF-8, so that no address can name it; rename it, or move it to another folder";
+  throw new DatasetError("unsupported", fileUri(folder), `${folder} holds ${JSON.stringify(name)}, ${fix}`);
 }
 
 function etagOf(found: { readonly ino: bigint; readonly size: bigint; readonly mtimeNs: bigint }): string {

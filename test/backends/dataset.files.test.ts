@@ -98,6 +98,14 @@ describe("a folder's borders", () => {
     chmodSync(join(root, "folder"), 0o700);
   });
 
+  it("refuses a name that is not UTF-8, for it would be left out without a word, and takes one with U+FFFD in it", async () => {
+    writeFileSync(`${root}/good\uFFFD.txt`, "x");
+    expect(await listed(root)).toContain("/good%EF%BF%BD.txt");
+
+    writeFileSync(Buffer.concat([Buffer.from(`${root}/b`), Buffer.from([0xe4]), Buffer.from("d.txt")]), "x");
+    await expect(listed(root)).rejects.toThrow(/holds "b\uFFFDd\.txt", which is not UTF-8.*rename it/);
+  });
+
   it("says missing for a folder in the roots that is not there", async () => {
     await expect(listed(`${root}/no/such/`)).rejects.toMatchObject({ fault: "missing" });
   });
