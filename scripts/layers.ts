@@ -3,7 +3,8 @@
  * `docs/testing.md` says what each layer proves and what it cannot.
  */
 export const layers = {
-  unit: { command: "test", folder: "test", timeoutSeconds: 15, alone: false },
+  /** Rendering a stack takes a second, and twenty of them where processors are busy. */
+  unit: { command: "test", folder: "test", timeoutSeconds: 60, alone: false },
   contracts: { command: "test", folder: "test/contracts", timeoutSeconds: 30, alone: false },
   simulation: { command: "test", folder: "test/simulation", timeoutSeconds: 120, alone: false },
   sweep: { command: "test", folder: "test/sweep", timeoutSeconds: 120, alone: false },
