@@ -15,14 +15,9 @@ interface Held {
 /**
  * Runs on_job_complete under a claim of `completion.json`. Answers true when the ticket has had its use and is to be
  * acked. The claim is read again just before the call and three times in each lease while it runs; when it has moved,
- * the handler is killed. `leaving`: the worker ends, and its handlers by its own doing.
+ * the handler is killed.
  */
-export async function complete(
-  deps: WorkerDeps,
-  opening: number,
-  handler: Handler,
-  leaving: AbortSignal,
-): Promise<boolean> {
+export async function complete(deps: WorkerDeps, opening: number, handler: Handler): Promise<boolean> {
   const { store, identity, say } = deps;
   const key = jobKeys(identity.api, identity.job).completion;
   const found = await read(store, key);
@@ -41,9 +36,7 @@ export async function complete(
   over.abort();
   await watching;
   say(answer.kind === "done" ? "on_job_complete has ended" : "on_job_complete has failed");
-  // What a worker ended itself says nothing of the hook.
-  const isOwnDoing = leaving.aborted && answer.kind === "failed" && answer.cause !== "raised";
-  await record(store, key, claim, isOwnDoing ? { kind: "not_begun" } : answer, identity.name);
+  await record(store, key, claim, answer, identity.name);
   return true;
 }
 
@@ -78,8 +71,10 @@ async function record(
 }
 
 function afterRun({ opening, writes }: Claimed, answer: RunAnswer, worker: string): CompletionRecord {
-  // The handler was gone before it began, or was ended: a claim that stayed would block the hook for as long as this worker lives.
-  if (answer.kind === "not_begun") return { opening: opening + 1, writes: writes + 1, state: "open" };
+  // The handler was gone before it began, or its own worker ended it: a claim that stayed would block the hook for as long as
+  // this worker lives.
+  if (answer.kind === "not_begun" || (answer.kind === "failed" && answer.cause === "aborted"))
+    return { opening: opening + 1, writes: writes + 1, state: "open" };
   const counted = { opening, writes: writes + 1, worker };
   if (answer.kind !== "failed") return { ...counted, state: "done" };
   return { ...counted, state: "failed", error: answer.error, traceback: answer.traceback };

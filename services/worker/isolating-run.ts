@@ -129,8 +129,7 @@ class IsolatingRun {
         return this.#parts.leaving.aborted ? INTERRUPTED : undefined;
       case "failed": {
         const { kind, cause, error, traceback } = answer;
-        // closed by its own worker, which leaves: no item is to blame
-        if (cause === "aborted" || (cause === "exited" && this.#parts.leaving.aborted)) return INTERRUPTED;
+        if (cause === "aborted") return INTERRUPTED;
         return { kind, cause, error: cause === "timed_out" ? this.#timeoutSentence(range) : error, traceback };
       }
       case "done": {

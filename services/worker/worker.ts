@@ -235,10 +235,9 @@ export class Worker {
 
   #complete({ opening }: CompletionTicket, receipt: string): void {
     const { queue, identity } = this.#deps;
-    const { signal } = this.#over;
     const run = async () => {
       // While no handler is up the ticket stays, and comes again when its lease ends.
-      const used = await this.#runner.withIdleHandler((handler) => complete(this.#deps, opening, handler, signal));
+      const used = await this.#runner.withIdleHandler((handler) => complete(this.#deps, opening, handler));
       if (used === true) await queue.ack(identity.queueLane, [receipt]);
     };
     this.#completing ??= run()

@@ -74,7 +74,7 @@ export class SimulatedHandler implements Handler {
   }
 
   close(): Promise<void> {
-    this.#over("exited");
+    this.#over("aborted");
     return this.ended;
   }
 

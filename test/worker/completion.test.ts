@@ -10,7 +10,6 @@ import { WatchedWorld } from "../support/watched-world.ts";
 
 const { api, job, name } = anIdentity();
 const KEY = jobKeys(api, job).completion;
-const STAYS = new AbortController().signal;
 const OPEN: CompletionRecord = { state: "open", opening: 1, writes: 1 };
 
 async function put(world: WatchedWorld, record: CompletionRecord): Promise<void> {
@@ -38,7 +37,7 @@ describe("the completion hook at a worker", () => {
   it("is claimed, then run, then recorded as done", async () => {
     const { world, handler, deps } = await aHook(OPEN);
 
-    const used = complete(deps, 1, handler, STAYS);
+    const used = complete(deps, 1, handler);
     await turns();
     expect(await stored(world)).toMatchObject({ state: "claimed", opening: 1, worker: name, writes: 2 });
     expect(handler.inPipe).toEqual(["complete"]);
@@ -49,14 +48,12 @@ describe("the completion hook at a worker", () => {
     expect(world.clock.sleeping).toBe(0);
   });
 
-  it("is opened again when its worker leaves and ends the handler", async () => {
+  it("is opened again when its worker ended the handler", async () => {
     const { world, handler, deps } = await aHook(OPEN);
-    const leaving = new AbortController();
 
-    const used = complete(deps, 1, handler, leaving.signal);
+    const used = complete(deps, 1, handler);
     await turns();
-    leaving.abort();
-    handler.answer({ kind: "failed", cause: "exited", error: "ended with exit code 0", traceback: "" });
+    handler.answer({ kind: "failed", cause: "aborted", error: "ended with exit code 0", traceback: "" });
 
     expect(await used).toBe(true);
     expect(await stored(world)).toMatchObject({ state: "open", opening: 2 });
@@ -65,7 +62,7 @@ describe("the completion hook at a worker", () => {
   it("is recorded as failed, with error and traceback, and not tried again", async () => {
     const { world, handler, deps } = await aHook(OPEN);
 
-    const used = complete(deps, 1, handler, STAYS);
+    const used = complete(deps, 1, handler);
     await turns();
     handler.answer(RAISED);
 
@@ -81,7 +78,7 @@ describe("the completion hook at a worker", () => {
   ] as const)("has had its ticket when there is $kind", async ({ record }) => {
     const { world, handler, deps } = await aHook(record);
 
-    expect(await complete(deps, 1, handler, STAYS)).toBe(true);
+    expect(await complete(deps, 1, handler)).toBe(true);
     expect(handler.seen).toEqual([]);
     expect(world.callsOf("swap")).toEqual([]);
   });
@@ -90,7 +87,7 @@ describe("the completion hook at a worker", () => {
     const claimed: CompletionRecord = { state: "claimed", opening: 1, writes: 2, worker: "1-1-1-bb" };
     const { world, handler, deps } = await aHook(claimed);
 
-    expect(await complete(deps, 1, handler, STAYS)).toBe(false);
+    expect(await complete(deps, 1, handler)).toBe(false);
     expect(handler.seen).toEqual([]);
     expect(await stored(world)).toEqual(claimed);
   });
@@ -101,7 +98,7 @@ describe("the completion hook at a worker", () => {
       if (call.startsWith("swap")) await put(world, { state: "claimed", opening: 1, writes: 2, worker: "1-1-1-bb" });
     };
 
-    expect(await complete(deps, 1, handler, STAYS)).toBe(false);
+    expect(await complete(deps, 1, handler)).toBe(false);
     expect(handler.seen).toEqual([]);
   });
 
@@ -109,7 +106,7 @@ describe("the completion hook at a worker", () => {
     const { world, handler, deps } = await aHook(OPEN);
     const closed: CompletionRecord = { state: "closed", opening: 1, writes: 3, cause: "stopped" };
 
-    const used = complete(deps, 1, handler, STAYS);
+    const used = complete(deps, 1, handler);
     await turns();
     await put(world, closed);
     await world.clock.advance(20_000);
@@ -123,7 +120,7 @@ describe("the completion hook at a worker", () => {
     const { world, handler, deps } = await aHook(OPEN);
     handler.die();
 
-    expect(await complete(deps, 1, handler, STAYS)).toBe(true);
+    expect(await complete(deps, 1, handler)).toBe(true);
     expect(await stored(world)).toEqual({ state: "open", opening: 2, writes: 3 });
   });
 });

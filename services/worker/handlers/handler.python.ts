@@ -76,6 +76,8 @@ class PythonChild implements PythonHandler {
   #batchesTotal: number | undefined;
   #askedBy: number | undefined;
   #askedLast = -1;
+  /** Its own worker ends it: what it does not answer any more is no fault of its own. */
+  #isClosing = false;
   #killed: { readonly cause: KillCause; readonly begun: number | undefined } | undefined;
   #sentGarbage = false;
   #end: ChildEnd | undefined;
@@ -135,6 +137,7 @@ class PythonChild implements PythonHandler {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     this.#child.closeInput();
     const waiting = new AbortController();
     const milliseconds = (this.#options.closeSeconds ?? 2) * 1000;
@@ -177,7 +180,8 @@ class PythonChild implements PythonHandler {
       this.#calls.end({ kind: "failed", cause: "bad_answer", error: GARBAGE, traceback: "" }, this.#calls.begun);
     } else {
       const error = `The handler process ${sentence}`;
-      this.#calls.end({ kind: "failed", cause, error, traceback: "" }, this.#calls.begun);
+      const charged = this.#isClosing ? "aborted" : cause;
+      this.#calls.end({ kind: "failed", cause: charged, error, traceback: "" }, this.#calls.begun);
     }
   }
 

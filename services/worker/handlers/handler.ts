@@ -66,7 +66,10 @@ export interface Handler {
   /** SIGKILL to the whole process group; what was begun answers `failed` with `cause`, the rest `not_begun`. */
   kill(cause: "timed_out" | "aborted" | "out_of_memory"): void;
 
-  /** Closes the input and gives the process a moment to end by itself, then kills its group. Resolves when it is gone. */
+  /**
+   * Closes the input and gives the process a moment to end by itself, then kills its group. Resolves when it is gone. What was
+   * begun and not answered by then answers `failed` with `aborted`, the rest `not_begun`.
+   */
   close(): Promise<void>;
 
   /** Resolves when the process is gone for certain, and all of its output was read. */

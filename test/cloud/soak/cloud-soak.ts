@@ -60,12 +60,13 @@ export async function cloudSoak(options: SoakOptions): Promise<CloudSoakReport> 
   } catch (error) {
     const said = cloud.said.map((one) => one.slice(-6_000));
     const lines = [
+      String(error), // first, as whoever cuts a record cuts its end
       `what was done with seed ${String(seed)}:`,
       ...chaos.events.map(told),
       "the replicas said:",
       ...said,
     ];
-    throw new Error([...lines, String(error)].join("\n"), { cause: error });
+    throw new Error(lines.join("\n"), { cause: error });
   } finally {
     await cloud.end();
   }

@@ -69,7 +69,8 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   } catch (error) {
     const story = chaos.events.map(told).join("\n");
     const said = system.service.said().slice(-20_000);
-    const lines = [`what was done with seed ${String(options.seed)}:`, story, "the service said:", said, String(error)];
+    // what is wrong comes first: whoever cuts a record cuts its end
+    const lines = [String(error), `what was done with seed ${String(options.seed)}:`, story, "the service said:", said];
     throw new Error(lines.join("\n"), { cause: error });
   } finally {
     keeper.letGo();
