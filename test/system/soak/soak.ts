@@ -3,9 +3,10 @@
  * then all is left alone, and the jobs must come to their right end. Answers what happened; throws, with the story, when
  * anything is wrong, or was not tried.
  */
-import { readdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { descriptorsOf } from "../../support/descriptors.ts";
 import { until, zombiesOf } from "../../support/a-service.ts";
 import { SystemUnderTest } from "../../support/a-system.ts";
 import { Chaos, told } from "./chaos.ts";
@@ -54,8 +55,6 @@ const BATCHES = 120;
 const FINISH_SECONDS = 150;
 /** From so many seconds on, every kind of blow finds its turn. */
 const WHOLE_SECONDS = 45;
-/** Connections of whoever asks the service, beside what it holds when it has just started. */
-const ASKING_MAX = 8;
 
 export async function soak(options: SoakOptions): Promise<SoakReport> {
   const keeper = new Keeper();
@@ -84,6 +83,8 @@ async function soakOn(
   chaos: Chaos,
   { seconds, seed, say }: SoakOptions,
 ): Promise<SoakReport> {
+  await system.request("/health/live");
+  const fresh = descriptorsOf(system.service);
   await system.deploy("soak", NOTING_HANDLER, { attempts: 30 });
   const [notes, calm] = [join(system.folder, "notes"), join(system.folder, "calm")];
   const config = { notes, calm, seconds: BATCH_SECONDS };
@@ -122,7 +123,7 @@ async function soakOn(
   };
   if (seconds >= WHOLE_SECONDS) faults.push(...untried(report));
   if (faults.length > 0) throw new Error([...faults, JSON.stringify(report)].join("\n"));
-  await proveNothingLeft(system);
+  await proveNothingLeft(system, fresh);
   return report;
 }
 
@@ -156,18 +157,13 @@ function untried(report: SoakReport): readonly string[] {
   return never.map(([what]) => `it never came to: ${what}`);
 }
 
-/** Every job verified; no process, zombie or descriptor more than a service has that has just started. */
-async function proveNothingLeft(system: SystemUnderTest): Promise<void> {
+/** Every job verified; no process, zombie or descriptor more than a service has that has just started (`fresh`). */
+async function proveNothingLeft(system: SystemUnderTest, fresh: readonly string[]): Promise<void> {
   await system.proveAll();
-  await until("zombies to be waited for", () => (zombiesOf(system.service.pid).length === 0 ? true : undefined), 5);
-  const held = descriptorsOf(system.service.pid);
-  await system.service.stop();
-  await system.restart();
-  await system.request("/health/live");
-  const fresh = descriptorsOf(system.service.pid);
-  if (held > fresh + ASKING_MAX) throw new Error(`the service held ${String(held)} descriptors, a fresh one ${String(fresh)}`); // prettier-ignore
-}
-
-function descriptorsOf(pid: number): number {
-  return readdirSync(`/proc/${String(pid)}/fd`).length;
+  const { service } = system;
+  await until("zombies to be waited for", () => (zombiesOf(service.pid).length === 0 ? true : undefined), 5);
+  const held = () => descriptorsOf(service);
+  await until("files to be closed", () => (held().length <= fresh.length ? true : undefined), 20).catch(() => {
+    throw new Error(`the service holds ${held().join(" ")}; a fresh one ${fresh.join(" ")}`);
+  });
 }
