@@ -68,7 +68,8 @@ export class SystemUnderTest extends ApiUser {
   async end(): Promise<void> {
     try {
       if (!this.service.hasEnded()) expect(await this.service.stop(), this.service.said()).toBe(0);
-      expect(await leftBehind(this.service.root)).toEqual([]);
+      const left = await leftBehind(this.service.root);
+      if (left.length > 0) throw new Error(`the service has ended and left:\n${left.join("\n")}`);
     } finally {
       for (const { pid } of processesOf(this.service.root)) process.kill(pid, "SIGKILL");
       await rm(this.folder, { recursive: true, force: true });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { soak } from "./soak/soak.ts";
 
 const SECONDS = 60;
-const TEST_MS = 300_000;
+const TEST_MS = 400_000;
 
 describe("a whole system that is killed, drained and frozen at random for a minute", () => {
   it(

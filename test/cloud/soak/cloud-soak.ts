@@ -49,6 +49,8 @@ const CUT_MS = 1_200;
 const FINISH_SECONDS = 300;
 /** From so many seconds on, every kind of blow and fault finds its turn. */
 const WHOLE_SECONDS = 60;
+/** How much longer it goes on on a machine that is too busy for that. */
+const LATE_MS = 60_000;
 const THROTTLE = { name: "more than the bucket takes", fault: { kind: "throttle", perSecond: 40 } } as const;
 
 export async function cloudSoak(options: SoakOptions): Promise<CloudSoakReport> {
@@ -84,8 +86,10 @@ async function soakOn(cloud: SoakedCloud, chaos: Chaos, options: SoakOptions): P
     `${String(seconds)} s of blows and faults begin, seed ${String(seed)}; ${String(ALIVE)} jobs compete for ${String(LANES)} lanes`,
   );
   const over = Date.now() + seconds * 1000;
+  const latest = seconds >= WHOLE_SECONDS ? over + LATE_MS : over;
+  const isOver = () => chaos.isOver;
   const cuts = spoilAll(servers, seed, over);
-  await Promise.all([chaos.rage(over), cloud.keep(over), stream.keep(ALIVE, () => Date.now() > over), cuts]);
+  await Promise.all([chaos.rage(over, latest), cloud.keep(isOver), stream.keep(ALIVE, isOver), cuts]);
   mend(servers);
   cloud.revive();
   await cloud.whenReady();

@@ -71,8 +71,8 @@ export class SoakedCloud extends ApiUser implements Targets {
   }
 
   /** Starts again what has ended, as a Deployment does. */
-  async keep(deadline: number): Promise<void> {
-    while (Date.now() < deadline) {
+  async keep(isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
       this.revive();
       await sleep(200);
     }

@@ -68,6 +68,7 @@ export class Chaos {
   readonly #random: () => number;
   readonly #thaws = new Set<Promise<void>>();
   readonly #frozen = new Map<number, Deed>();
+  #isOver = false;
 
   constructor(options: ChaosOptions) {
     this.#options = options;
@@ -83,18 +84,35 @@ export class Chaos {
     return blows;
   }
 
-  /** Goes on until the deadline (of `now`), then wakes what is frozen. Each kind of blow comes at least once, if there is time. */
-  async rage(deadline: number): Promise<void> {
+  /** The last blow has fallen, and nothing is frozen any more. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /**
+   * Goes on until the deadline (of `now`), then wakes what is frozen. Each kind of blow comes at least once: as long as one is
+   * owed it goes on until `latest`, for on a busy machine processes may hardly live before they are struck.
+   */
+  async rage(deadline: number, latest = deadline): Promise<void> {
     const { now, pauseMs = PAUSE_MS } = this.#options;
     const oweAt = now() + (deadline - now()) / 3;
-    while (now() < deadline) {
-      await sleep(this.#between(pauseMs));
-      const owed = now() > oweAt ? ALL.filter(([target, deed]) => this.blows.get(`${deed} ${target}`) === 0) : [];
-      const choice = this.#random();
-      if (owed.some((blow) => this.#strike(blow, choice))) continue;
-      this.#strike([this.#pick(TARGETS), this.#pick(DEEDS)], choice);
+    try {
+      while (now() < (this.#owed.length > 0 ? latest : deadline)) {
+        await sleep(this.#between(pauseMs));
+        const owed = now() > oweAt ? this.#owed : [];
+        const choice = this.#random();
+        if (owed.some((blow) => this.#strike(blow, choice)) || now() > deadline) continue;
+        this.#strike([this.#pick(TARGETS), this.#pick(DEEDS)], choice);
+      }
+      await Promise.all(this.#thaws);
+    } finally {
+      this.#isOver = true;
     }
-    await Promise.all(this.#thaws);
+  }
+
+  get #owed(): readonly Blow[] {
+    const { blows } = this;
+    return ALL.filter(([target, deed]) => blows.get(`${deed} ${target}`) === 0);
   }
 
   /** False: nobody was there to be struck. */

@@ -15,8 +15,8 @@ export class Keeper {
     this.starts += 1;
   };
 
-  async keep(system: SystemUnderTest, until: number): Promise<void> {
-    while (Date.now() < until) {
+  async keep(system: SystemUnderTest, isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
       if (system.service.hasEnded()) await this.#start(system);
       await sleep(20);
     }
