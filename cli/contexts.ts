@@ -4,7 +4,7 @@
  */
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { join, isAbsolute } from "node:path";
-import { identify, type ProcessIdentity } from "../services/backends/process-files.ts";
+import { identify, type ProcessIdentity } from "../services/backends/process-identity.ts";
 import { nearestWord } from "../services/protocol/nearest-word.ts";
 import { CLI_EXIT } from "../services/protocol/exit-codes.ts";
 import { CliError } from "./cli-error.ts";

@@ -1,6 +1,6 @@
 /** `millrace connect`: a port of this machine that leads to an API in a cluster, for as long as it runs. */
 import { apiClients } from "../../services/backends/kubernetes/api-calls.ts";
-import { identify } from "../../services/backends/process-files.ts";
+import { identify } from "../../services/backends/process-identity.ts";
 import { apiNameFault } from "../../services/protocol/api-names.ts";
 import { CLI_EXIT } from "../../services/protocol/exit-codes.ts";
 import { faultSentence } from "../../services/protocol/problems.ts";

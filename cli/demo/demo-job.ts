@@ -2,7 +2,8 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { openFileStore } from "../../services/backends/object-store.files.ts";
-import { readProcessFile, isAlive } from "../../services/backends/process-files.ts";
+import { readProcessFile } from "../../services/backends/process-files.ts";
+import { isAlive } from "../../services/backends/process-identity.ts";
 import { CLI_EXIT } from "../../services/protocol/exit-codes.ts";
 import { countOf } from "../amounts.ts";
 import type { Job } from "../bar.ts";

@@ -1,7 +1,7 @@
 /** What the demo says of its job: the killed worker, the types, the proof, and what to try next. */
 import { relative } from "node:path";
 import type { FileStore } from "../../services/backends/object-store.files.ts";
-import type { ProcessIdentity } from "../../services/backends/process-files.ts";
+import type { ProcessIdentity } from "../../services/backends/process-identity.ts";
 import { verifyJob } from "../../services/batch-api/jobs/verify/verify.ts";
 import { CLI_EXIT } from "../../services/protocol/exit-codes.ts";
 import { jobKeys } from "../../services/protocol/keys.ts";

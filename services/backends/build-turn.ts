@@ -5,12 +5,7 @@
  */
 import { link, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-
-interface Holder {
-  readonly pid: number;
-  /** Start time of the process in clock ticks since boot, so that a reused pid is told apart; "" where it is unknown. */
-  readonly started: string;
-}
+import { identify, isAlive, type ProcessIdentity } from "./process-identity.ts";
 
 /** Answers the number (from 1) of the turn that this process got, or undefined while a living process has it. */
 export async function takeTurn(folder: string): Promise<number | undefined> {
@@ -18,7 +13,7 @@ export async function takeTurn(folder: string): Promise<number | undefined> {
   const highest = await highestTurn(folder);
   if (highest > 0 && (await isHeld(folder, highest))) return undefined;
   const mine = highest + 1;
-  const holder: Holder = { pid: process.pid, started: await processStart(process.pid) };
+  const holder: ProcessIdentity = identify(process.pid) ?? { pid: process.pid, startTime: "" };
   const partial = await mkdtemp(join(folder, ".turn-"));
   try {
     await writeFile(join(partial, "holder"), JSON.stringify(holder), { flush: true });
@@ -45,24 +40,7 @@ async function highestTurn(folder: string): Promise<number> {
 async function isHeld(folder: string, turn: number): Promise<boolean> {
   const text = await readFile(join(folder, `turn.${String(turn)}`), "utf8");
   if (text === "") return false;
-  const holder = JSON.parse(text) as Holder;
-  return isAlive(holder.pid) && (await processStart(holder.pid)) === holder.started;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // It lives and belongs to somebody else.
-    return isCode(error, "EPERM");
-  }
-}
-
-/** Field 22 of /proc/<pid>/stat (proc(5)); the command before it may hold blanks and brackets. */
-async function processStart(pid: number): Promise<string> {
-  const text = await readFile(`/proc/${String(pid)}/stat`, "utf8").catch(() => "");
-  return text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  return isAlive(JSON.parse(text) as ProcessIdentity);
 }
 
 function isCode(error: unknown, code: string): boolean {

@@ -33,18 +33,8 @@ export async function openFileStore(options: FileStoreOptions): Promise<FileStor
     throw new RangeError(`the store's folder is ${options.root}; give an absolute path below /`);
   const files = options.files ?? nodeFileSystem;
   const folder = new DurableFolder(root, files, options.random ?? realRandom, options.sync !== "none");
-  await folder.open(isAlive);
+  await folder.open();
   return new FileStore(root, folder, options.clock ?? realClock);
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
-  }
 }
 
 /** See `openFileStore`. */

@@ -1,8 +1,8 @@
-import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ENV } from "../protocol/environment.ts";
 import type { Clock } from "./clock.ts";
+import { identify, isAlive, type ProcessIdentity } from "./process-identity.ts";
 
 /**
  * Which processes belong to a worker, on file: `<root>/processes/<worker>.json`. The pool writes it when it starts the
@@ -14,25 +14,12 @@ export interface WorkerProcesses {
   readonly handlers: readonly ProcessIdentity[];
 }
 
-/** A process, told apart from later ones that the system gives the same pid. */
-export interface ProcessIdentity {
-  readonly pid: number;
-  /** Opaque; see `startTimeOf`. */
-  readonly startTime: string;
-}
-
 /** How long a killed process may take to be gone before a starting service goes on without it, milliseconds. */
 const GONE_MILLISECONDS_MAX = 5_000;
 const LOOK_MILLISECONDS = 10;
 
 /** How often to look again for forks of what was just killed. */
 const SWEEPS_MAX = 5;
-
-/** Identity of a living process; undefined when there is none with that pid (a zombie is none). */
-export function identify(pid: number): ProcessIdentity | undefined {
-  const startTime = startTimeOf(pid);
-  return startTime === undefined ? undefined : { pid, startTime };
-}
 
 /** Writes the file whole, in place of an older one: called by the worker itself. Unknown pids are left out. */
 export function writeProcessFile(
@@ -119,10 +106,6 @@ export function signalGroup(group: number, name: NodeJS.Signals): void {
   signal(-group, name);
 }
 
-export function isAlive({ pid, startTime }: ProcessIdentity): boolean {
-  return startTimeOf(pid) === startTime;
-}
-
 function signal(target: number, name: NodeJS.Signals): void {
   try {
     process.kill(target, name);
@@ -167,21 +150,4 @@ function folderOf(root: string): string {
 
 function processFile(root: string, worker: string): string {
   return join(folderOf(root), `${worker}.json`);
-}
-
-/** Clock ticks from boot to the process's start (proc(5), stat, field 22), or what `ps` says where there is no /proc. */
-function startTimeOf(pid: number): string | undefined {
-  if (process.platform !== "linux") {
-    const { stdout } = spawnSync("ps", ["-o", "stat=,lstart=", "-p", String(pid)], { encoding: "utf8" });
-    const [state = "", ...lstart] = stdout.trim().split(/\s+/);
-    return state === "" || state.startsWith("Z") ? undefined : lstart.join(" ");
-  }
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${String(pid)}/stat`, "utf8");
-  } catch {
-    return undefined; // no such process
-  }
-  const afterName = stat.slice(stat.lastIndexOf(")") + 2).split(" "); // from field 3 on; a name may hold anything
-  return afterName[0] === "Z" || afterName[0] === "X" ? undefined : afterName[19];
 }

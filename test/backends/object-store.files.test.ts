@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { nodeFileSystem, type FileSystem } from "../../services/backends/folder/file-system.ts";
 import { openFileStore } from "../../services/backends/object-store.files.ts";
 import { StoreBroken } from "../../services/backends/object-store.ts";
+import { fileNameOf, identify } from "../../services/backends/process-identity.ts";
 
 const run = promisify(execFile);
 const storeModule = join(import.meta.dirname, "../../services/backends/object-store.files.ts");
@@ -173,6 +174,17 @@ describe("a file store", () => {
     expect((await store.get("log"))?.bytes.toString()).toMatch(/^kept /);
     expect(await store.get("object")).toBeUndefined();
     expect(await readdir(join(root, "@tmp"))).toEqual([]);
+    await store.close();
+  });
+
+  it("removes what dead processes left half-written, also when another process has their number by now", async () => {
+    const own = fileNameOf(identify(process.pid));
+    const [living, dead] = [`${own}-00`, `${String(process.pid)}.1-00`];
+    await mkdir(join(root, "@tmp"));
+    for (const name of [living, dead, "4194305.1-00", "rubbish"]) await writeFile(join(root, "@tmp", name), "half");
+
+    const store = await openFileStore({ root });
+    expect(await readdir(join(root, "@tmp"))).toEqual([living]);
     await store.close();
   });
 });

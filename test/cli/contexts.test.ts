@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { changeContexts, contextsPath, readContexts, withCurrent, type HeldBy } from "../../cli/contexts.ts";
 import { startServing } from "../../cli/serving.ts";
-import { identify } from "../../services/backends/process-files.ts";
+import { identify } from "../../services/backends/process-identity.ts";
 import { CliUser } from "../support/a-cli.ts";
 
 /** A service in name only, and whom it was asked by. */

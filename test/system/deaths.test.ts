@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { isAlive, readProcessFile, type WorkerProcesses } from "../../services/backends/process-files.ts";
+import { readProcessFile, type WorkerProcesses } from "../../services/backends/process-files.ts";
+import { isAlive } from "../../services/backends/process-identity.ts";
 import { until } from "../support/a-service.ts";
 import { SystemUnderTest } from "../support/a-system.ts";
 import type { JobOnWire } from "../support/api-user.ts";

@@ -1,10 +1,14 @@
 import type { Random } from "../clock.ts";
 import { StoreBroken } from "../object-store.ts";
+import { fileNameOf, identify, livesUnder } from "../process-identity.ts";
 import { errorCode } from "./file-system.ts";
 import type { FileSystem } from "./file-system.ts";
 
 /** Outside the alphabet of keys, so that no key can ever name it. */
 const TEMPORARY = "@tmp";
+
+/** How others tell whose temporary files these are, and whether their writer still lives. */
+const OWN_NAME = fileNameOf(identify(process.pid));
 
 /** Folders whose names are known to be durable, remembered at most so many; forgetting costs syncs, nothing else. */
 const DURABLE_FOLDERS_MAX = 10_000;
@@ -41,13 +45,13 @@ export class DurableFolder {
   }
 
   /** Makes what is missing, removes what dead processes left half-written, and tries whether the disk can link. */
-  async open(isAlive: (pid: number) => boolean): Promise<void> {
+  async open(): Promise<void> {
     const temporary = `${this.#root}/${TEMPORARY}`;
     for (const made of await this.#mkdir(temporary)) {
       if (this.#sync) await this.#syncFolder(parentOf(made) || "/"); // the root's own name, and those above it
     }
     for (const { name } of await this.files.readdir(temporary)) {
-      if (!isAlive(Number(name.slice(0, name.indexOf("-"))))) await this.remove(`${temporary}/${name}`);
+      if (!livesUnder(name.slice(0, name.indexOf("-")))) await this.remove(`${temporary}/${name}`);
     }
     const probe = await this.#writeTemporary(Buffer.from("can this disk link?\n"));
     try {
@@ -205,7 +209,7 @@ export class DurableFolder {
 
   async #writeTemporary(bytes: Buffer): Promise<string> {
     this.checkWhole();
-    const path = `${this.#root}/${TEMPORARY}/${String(process.pid)}-${this.#random.hex(8)}`;
+    const path = `${this.#root}/${TEMPORARY}/${OWN_NAME}-${this.#random.hex(8)}`;
     try {
       const fd = await this.files.open(path, "fresh");
       try {

@@ -1,7 +1,8 @@
 /** What a laptop's soak strikes: the service, the workers that it wrote down, and their handlers. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { isAlive, readProcessFile, type ProcessIdentity } from "../../../services/backends/process-files.ts";
+import { readProcessFile } from "../../../services/backends/process-files.ts";
+import { isAlive, type ProcessIdentity } from "../../../services/backends/process-identity.ts";
 import type { Deed, Target, Targets } from "./chaos.ts";
 
 /** Of the blows on the service, those that come whatever it is at. */
