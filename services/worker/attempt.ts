@@ -4,6 +4,7 @@ import { JsonShapeError } from "../protocol/json-scanner.ts";
 import { DamagedObject } from "../protocol/stored.ts";
 import { batchId } from "../protocol/ids.ts";
 import type { BatchMessage } from "../protocol/messages.ts";
+import type { Failure } from "./isolation.ts";
 import { badItem, failedItems, outcome, wholeBatchFailed } from "./attempt-end.ts";
 import type { Handler, RunAnswer } from "./handlers/handler.ts";
 import type { Payload, PayloadItem } from "./payload-reader.ts";
@@ -74,9 +75,15 @@ function reindexed(answer: ItemsRun["answer"], indexes: readonly number[]): Item
 
 /** The batch's data is not what the split saw: a failed attempt like any other, so that it is tried again. */
 export function unreadable(message: BatchMessage, error: unknown): AttemptEnd {
+  const fault = inputFault(error);
+  return wholeBatchFailed(message, fault.cause, fault.error);
+}
+
+/** Throws what is no fault of the user's data. */
+export function inputFault(error: unknown): Failure {
   const cause = inputCause(error);
   if (cause === undefined) throw error;
-  return wholeBatchFailed(message, cause, (error as Error).message);
+  return { cause, error: (error as Error).message, traceback: "" };
 }
 
 /** Handler processes end while they take items in, time after time. */
@@ -102,7 +109,16 @@ function inputCause(error: unknown): string | undefined {
 
 /** Whether an attempt failed as a whole for what its items did, so that taking it apart may tell the bad ones. */
 export function blamesItems({ line }: AttemptEnd): boolean {
-  return line.result === "none" && line.cause !== "aborted" && line.cause?.startsWith("input_") !== true;
+  return line.result === "none" && line.cause !== "aborted" && !isInputCause(line.cause);
+}
+
+/** Whether it failed because its data could not be read: what lies elsewhere may do. */
+export function blamesData({ line }: AttemptEnd): boolean {
+  return line.result === "none" && isInputCause(line.cause);
+}
+
+function isInputCause(cause: string | undefined): boolean {
+  return cause?.startsWith("input_") === true;
 }
 
 const UNREADABLE: Failed = {

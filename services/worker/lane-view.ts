@@ -2,6 +2,7 @@ import type { Clock } from "../backends/clock.ts";
 import type { ObjectStore } from "../backends/object-store.ts";
 import { apiKeys, jobKeys } from "../protocol/keys.ts";
 import { EMPTY_LANE, type LaneRecord } from "../protocol/lanes.ts";
+import type { Message } from "../protocol/messages.ts";
 import { DamagedObject, parseStored } from "../protocol/stored.ts";
 import type { WorkerIdentity } from "./context.ts";
 
@@ -13,6 +14,9 @@ export type LaneWord =
   | "leave"
   /** The lane says stop, or names another job or epoch: abort. */
   | "abort";
+
+/** In which grant of the lane a message was sent: this worker's, an earlier one, a later one. */
+export type Sent = "now" | "before" | "after";
 
 /** The worker's view of its lane record, as fresh as its last good read. */
 export class LaneView {
@@ -50,16 +54,37 @@ export class LaneView {
 
   /** Reads the record; what it says from now on. A read that fails throws and leaves the last word standing. */
   async read(): Promise<LaneWord> {
-    const { api, lane, job, epoch } = this.#identity;
+    await this.#fetch();
+    if (!this.#isOurs() || this.#record.stop) return "abort";
+    return (await this.#isWanted()) ? "work" : "leave";
+  }
+
+  /**
+   * Epochs begin anew where somebody has removed the lane's record, and what was sent before that may come yet, under any epoch.
+   * So what does not name this job in this epoch is judged by the record as it is now: while it is ours, nothing newer was sent.
+   */
+  async sent({ epoch, job }: Message): Promise<Sent> {
+    const ours = this.#identity;
+    if (epoch < ours.epoch) return "before";
+    if (epoch === ours.epoch && job === ours.job) return "now";
+    return (await this.#fetch()) && this.#isOurs() ? "before" : "after";
+  }
+
+  #isOurs(): boolean {
+    const { job, epoch } = this.#identity;
+    return this.#record.job === job && this.#record.epoch === epoch;
+  }
+
+  /** False: the record is damaged, and its last word stands. */
+  async #fetch(): Promise<boolean> {
+    const { api, lane } = this.#identity;
     const startedMs = this.#clock.monotonicMs();
     const found = await this.#store.read(apiKeys(api).lane(lane));
     const record = found === undefined ? EMPTY_LANE : this.#parsed(found.bytes);
-    if (record !== undefined) {
-      this.#record = record; // without one nobody owns the job: as good as another job's
-      this.#readAtMs = startedMs;
-    }
-    if (this.#record.job !== job || this.#record.epoch !== epoch || this.#record.stop) return "abort";
-    return (await this.#isWanted()) ? "work" : "leave";
+    if (record === undefined) return false;
+    this.#record = record; // without one nobody owns the job: as good as another job's
+    this.#readAtMs = startedMs;
+    return true;
   }
 
   /** Undefined for a record that is damaged: its owner overwrites it with the next beat, and its last word stands for a lease. */

@@ -1,5 +1,6 @@
 import type { Dataset } from "../backends/dataset.ts";
 import type { ObjectStore } from "../backends/object-store.ts";
+import { JsonShapeError } from "../protocol/json-scanner.ts";
 import { itemRanges, joinPayload } from "../protocol/payload.ts";
 import type { Span } from "../protocol/pointers.ts";
 import { DamagedObject } from "../protocol/stored.ts";
@@ -17,6 +18,12 @@ export interface PayloadItem {
   readonly start: number;
   readonly end: number;
   readonly bytes: Buffer;
+}
+
+/** An item that may not have been read: then it lies somewhere in its span, and has no bytes. */
+export interface ReadItem extends PayloadItem {
+  /** Why, as it was thrown. */
+  readonly fault?: unknown;
 }
 
 /** A batch's payload: the JSON array for the handler, and each item when the whole will not do. */
@@ -70,6 +77,21 @@ export class PayloadReader {
     group.batches -= 1;
     if (group.buffers !== undefined) return payloadOf(spans, group, group.buffers);
     return this.#begin(group).then((buffers) => payloadOf(spans, group, buffers));
+  }
+
+  /** All items of a batch, each span read on its own: one that cannot be read takes no other along. */
+  async readApart({ message }: HeldBatch): Promise<readonly ReadItem[]> {
+    const read = message.pointer.spans.map(async (span) => {
+      const { uri, start, end, items } = span;
+      try {
+        const found = itemsOf(span, await this.#readRange(span, start, end));
+        if (found.length === items) return found;
+        throw new JsonShapeError(start, `${String(items)} items were cut here, and ${String(found.length)} are`);
+      } catch (fault) {
+        return Array.from({ length: items }, () => ({ uri, start, end, bytes: NOTHING, fault }));
+      }
+    });
+    return (await Promise.all(read)).flat();
   }
 
   #begin(group: ReadGroup): Promise<readonly Buffer[]> {

@@ -9,6 +9,7 @@ import { watchMemory } from "./memory-watch.ts";
 import { pipeDepth } from "./pipe-depth.ts";
 import type { AttemptEnd, Settler } from "./settler.ts";
 import { Slot } from "./slot.ts";
+import { sleepAndTell } from "./stood-still.ts";
 
 export interface RunnerParts {
   readonly hand: Hand;
@@ -92,9 +93,9 @@ export class Runner {
   async #watchTimes(signal: AbortSignal): Promise<void> {
     const { clock, spec, pace } = this.#deps;
     for (;;) {
-      await clock.sleep((pace.lookSeconds ?? LOOK_SECONDS) * 1000, signal);
+      const stoodStillMs = await sleepAndTell(clock, (pace.lookSeconds ?? LOOK_SECONDS) * 1000, signal);
       const timeoutMs = (spec.batch_timeout_seconds ?? Infinity) * 1000;
-      for (const slot of this.#slots) if (slot.isOverdue(timeoutMs)) slot.handler?.kill("timed_out");
+      for (const slot of this.#slots) slot.endOverdue(timeoutMs, stoodStillMs);
       if (this.runsLong) await this.#handBackWaiting();
     }
   }
@@ -232,8 +233,10 @@ export class Runner {
   /** Never rejects. */
   async #runOn(slot: Slot, held: HeldBatch): Promise<void> {
     try {
-      const read = () => this.#parts.reader.read(held);
-      const result = await (this.#isolator.takes(held) ? this.#isolator.run(slot, held, read) : slot.run(held, read));
+      const { reader } = this.#parts;
+      const reads = { whole: () => reader.read(held), apart: () => reader.readApart(held) };
+      const apart = this.#isolator.takes(held);
+      const result = await (apart ? this.#isolator.run(slot, held, reads) : slot.run(held, reads.whole));
       this.#onResult(held, result);
     } catch (error) {
       this.#parts.onBroken(error);

@@ -63,9 +63,13 @@ export class Slot {
     return this.#inFlight[0]?.begun === true ? this.#clock.monotonicMs() - this.#headSinceMs : 0;
   }
 
-  /** What it works on has had its time: so many milliseconds, unless it was given a time of its own. */
-  isOverdue(milliseconds: number): boolean {
-    return this.headMs() > (this.#limitMs ?? milliseconds);
+  /**
+   * Ends a handler whose work has had its time: so many milliseconds, unless it was given a time of its own. That in which this
+   * process stood still is nobody's: the answer may have come meanwhile, or the handler was frozen as well.
+   */
+  endOverdue(milliseconds: number, stoodStillMs: number): void {
+    this.#headSinceMs = Math.min(this.#headSinceMs + stoodStillMs, this.#clock.monotonicMs());
+    if (this.headMs() > (this.#limitMs ?? milliseconds)) this.handler?.kill("timed_out");
   }
 
   /** How long what comes to it has had to wait, milliseconds: for the batch in work, or for a handler to be up. */

@@ -209,12 +209,13 @@ export class Worker {
     const taken: HeldBatch[] = [];
     for (const delivery of deliveries) {
       const { message, receipt } = delivery;
-      if (message.epoch < identity.epoch) dropped.push(receipt);
-      else if (message.epoch > identity.epoch || this.#over.signal.aborted) returned.push(receipt);
+      const sent = await this.#lane.sent(message);
+      if (sent === "before") dropped.push(receipt);
+      else if (sent === "after" || this.#over.signal.aborted) returned.push(receipt);
       else if (message.kind === "completion") this.#complete(message, receipt);
       else if (await this.#isDone(message, delivery.deliveries)) dropped.push(receipt);
       else taken.push(this.#take(await this.#splits.complete(message), delivery));
-      if (message.epoch > identity.epoch) this.leave({ kind: "zombie" });
+      if (sent === "after") this.leave({ kind: "zombie" });
     }
     if (dropped.length > 0) await queue.ack(identity.queueLane, dropped);
     if (returned.length > 0) await queue.release(identity.queueLane, returned);

@@ -198,6 +198,29 @@ describe("a batch that runs alone", () => {
 });
 
 describe("the runner's watch", () => {
+  it("charges no batch with the time in which its own process stood still", async () => {
+    const bench = await RunnerBench.started({ spec: aJobSpec({ batch_timeout_seconds: 10 }) });
+    const { clock } = bench.world;
+    const sleep = clock.sleep.bind(clock);
+    let frozenMs = 12_000;
+    clock.sleep = (milliseconds, signal) => {
+      const sleeping = sleep(milliseconds + frozenMs, signal);
+      frozenMs = 0;
+      return sleeping;
+    };
+    const over = new AbortController();
+    const watching = bench.runner.watch(over.signal).catch(() => undefined);
+
+    await bench.take([0]);
+    await clock.advance(12_000 + 9_900);
+    expect(bench.handlers[0]?.kills).toEqual([]);
+    await clock.advance(400);
+
+    expect(bench.handlers[0]?.kills).toEqual(["timed_out"]);
+    over.abort();
+    await watching;
+  });
+
   it("kills a handler whose batch has had its time, which is a failed attempt", async () => {
     const bench = await RunnerBench.started({ spec: aJobSpec({ batch_timeout_seconds: 10 }) });
     const over = new AbortController();

@@ -92,12 +92,59 @@ describe("a worker at work", () => {
   it("hands back, never acks, a message of a newer epoch, and leaves: it is the zombie", async () => {
     const bench = await WorkerBench.running();
 
-    await bench.send(aOneItemMessage(5, { epoch: 2 }));
+    await bench.setLane({ epoch: 2, job: "e0000000000000ff" });
+    await bench.send(aOneItemMessage(5, { epoch: 2, job: "e0000000000000ff" }));
     await bench.advance(1000);
 
     expect(bench.exitCode).toBe(WORKER_EXIT.done);
     expect(bench.world.callsOf("ack")).toEqual([]);
     expect(await bench.visible()).toEqual([5]);
+    expect(await bench.lines("left")).toEqual([{ t: "left", why: "zombie" }]);
+  });
+
+  it.each([
+    ["the same", 1, "e0000000000000ff"],
+    ["a later", 7, "e0000000000000ff"],
+    ["a later", 7, job],
+  ])(
+    "drops what was sent for another job in %s epoch, while the lane is its own: its record began anew",
+    async (_, epoch, of) => {
+      const bench = await WorkerBench.running();
+
+      await bench.send(aOneItemMessage(0, { epoch, job: of }));
+      await bench.send({ kind: "completion", format: 1, job: of, epoch, opening: 1 });
+      await bench.send(aOneItemMessage(1));
+
+      expect(bench.handler.inPipe).toEqual([1]);
+      expect(bench.world.callsOf("ack")).toHaveLength(2);
+      expect(bench.exitCode).toBeUndefined();
+    },
+  );
+
+  it("hands back what was sent for another job in an epoch of the same number when the lane is that one's", async () => {
+    const bench = await WorkerBench.running();
+
+    await bench.setLane({ job: "e0000000000000ff" });
+    await bench.send(aOneItemMessage(5, { job: "e0000000000000ff" }));
+    await bench.advance(1000);
+
+    expect(bench.world.callsOf("ack")).toEqual([]);
+    expect(await bench.visible()).toEqual([5]);
+    expect(bench.handler.seen).toEqual([]);
+  });
+
+  it("hands back a message of a newer epoch while the lane's record cannot be read", async () => {
+    const bench = await WorkerBench.running();
+    const read = bench.world.memory.read.bind(bench.world.memory);
+    bench.world.memory.read = async (key) => {
+      const found = await read(key);
+      return found === undefined ? undefined : { ...found, bytes: Buffer.from("{") };
+    };
+
+    await bench.send(aOneItemMessage(5, { epoch: 2 }));
+    await bench.advance(1000);
+
+    expect(bench.world.callsOf("ack")).toEqual([]);
     expect(await bench.lines("left")).toEqual([{ t: "left", why: "zombie" }]);
   });
 

@@ -27,10 +27,17 @@ export async function makeCut(store: ObjectStore, api: string, job: string, ledg
   return readNamed<Cut>(store, keys.cut, JOB_FORMAT);
 }
 
+/** A thousand workers' ledgers, one after the other, would take as many times the store's answer. */
+const SIZES_AT_ONCE = 32;
+
 /** A writer whose sync failed takes its bytes back, and they may have been read before: who counted them must begin anew. */
 async function checkSizes(store: ObjectStore, logs: Readonly<Record<string, number>>): Promise<void> {
-  for (const [key, countedBytes] of Object.entries(logs)) {
-    if (((await store.size(key)) ?? 0) >= countedBytes) continue;
-    throw countedBytesGone(key);
+  const all = Object.entries(logs);
+  for (let at = 0; at < all.length; at += SIZES_AT_ONCE) {
+    await Promise.all(all.slice(at, at + SIZES_AT_ONCE).map((log) => checkSize(store, log)));
   }
+}
+
+async function checkSize(store: ObjectStore, [key, countedBytes]: readonly [string, number]): Promise<void> {
+  if (((await store.size(key)) ?? 0) < countedBytes) throw countedBytesGone(key);
 }

@@ -31,9 +31,10 @@ export async function finish(
   const final = await FinalResults.read(store, job.spec, job.splits, cut, () => {
     job.moved();
   });
-  await sendFailed(job, final, signal);
+  // before anything leaves the store: a letter cannot be taken back
   if (cause.kind === "settled") mustBeSettled(job, final.counts);
   await final.write();
+  await sendFailed(job, final, signal);
   const ended =
     cause.kind === "settled" ? await awaitHook(job, pause) : await closeCompletion(store, job.spec, cause.kind);
   const { state, message } = finalState(cause, ended, final.counts);
