@@ -14,7 +14,19 @@ export interface Call {
   readonly onHead?: (answer: IncomingMessage) => void;
 }
 
-/** The service could not be reached, or went away in the middle of an answer. */
+/** An answer that ends before its end: what came is no whole. */
+class CutOff extends CliError {
+  constructor(address: string, cause: unknown) {
+    const why = "the service ended, or met an object that it cannot read";
+    super(
+      `the answer of ${address} was cut off: ${why}; \`millrace verify JOB\` and the service's log tell which`,
+      CLI_EXIT.unreachable,
+      cause,
+    );
+  }
+}
+
+/** The service could not be reached, or went away before it answered. */
 export class Unreachable extends CliError {
   constructor(
     address: string,
@@ -59,19 +71,22 @@ export class Client {
     return Buffer.concat(pieces);
   }
 
-  /** The answer as it comes; an answer that is cut off throws `Unreachable`. Ends quietly when the signal aborts. */
+  /** The answer as it comes. Throws `Unreachable`, and `CutOff` for one that ends too early. Ends quietly when the signal aborts. */
   async *stream(path: string, call: Call = {}): AsyncGenerator<Buffer> {
     const address = await this.#locate();
+    let answers = false;
     try {
       const key = await this.#options.key?.();
       const answer = await ask(new URL(path, address), key === undefined ? call : withKey(call, key));
       if ((answer.statusCode ?? 500) >= 400) throw await refusal(answer);
+      answers = true;
       call.onHead?.(answer);
       for await (const piece of answer) yield piece as Buffer;
       if (!answer.complete) throw new Error("the answer was cut off");
     } catch (error) {
       if (call.signal?.aborted === true) return;
-      throw error instanceof CliError ? error : new Unreachable(address, error, this.#options.fix);
+      if (error instanceof CliError) throw error;
+      throw answers ? new CutOff(address, error) : new Unreachable(address, error, this.#options.fix);
     }
   }
 

@@ -21,8 +21,24 @@ export function pathOfJob({ api, job_id: id }: Pick<Job, "api" | "job_id">): str
   return `${jobsPath(api)}/${encodeURIComponent(id)}`;
 }
 
-export async function listApis(client: Client): Promise<readonly Api[]> {
-  return (await client.json<{ readonly apis: readonly Api[] }>("/v1/apis")).apis;
+interface ApiList {
+  readonly apis: readonly Api[];
+  /** Those whose records cannot be read, and why; services of an older version tell of none. */
+  readonly damaged?: readonly { readonly name: string; readonly message: string }[];
+}
+
+export async function listApis(client: Client): Promise<ApiList> {
+  return client.json<ApiList>("/v1/apis");
+}
+
+/** For what is never done to a job that was not named. Throws `CliError`. */
+export function checkJobNamed(names: readonly string[]): void {
+  const id = names.at(-1) ?? "";
+  if (isJobId(id)) return;
+  const api = names.length > 1 ? names[0] : id;
+  throw new CliError(
+    `JOB: found "${id}"; give a job's id, 16 hex digits: \`millrace list ${api ?? "API"}\` shows them`,
+  );
 }
 
 /** `API JOB`, `JOB`, or `API` for its newest one. Throws `CliError` (not found). */
@@ -40,14 +56,15 @@ export async function findJob(client: Client, names: readonly string[]): Promise
 }
 
 async function searchJob(client: Client, id: string): Promise<Job> {
-  const apis = await listApis(client);
-  for (const { name } of apis) {
+  const { apis, damaged = [] } = await listApis(client);
+  const names = [...apis, ...damaged].map(({ name }) => name);
+  for (const name of names) {
     try {
       return await client.json<Job>(pathOfJob({ api: name, job_id: id }));
     } catch (error) {
       if (!(error instanceof CliError) || error.exitCode !== CLI_EXIT.notFound) throw error;
     }
   }
-  const looked = apis.length === 0 ? "no API is deployed here" : `looked in ${apis.map(({ name }) => name).join(", ")}`;
+  const looked = names.length === 0 ? "no API is deployed here" : `looked in ${names.join(", ")}`;
   throw new CliError(`there is no job ${id} (${looked}); \`millrace list API\` shows the ids`, CLI_EXIT.notFound);
 }

@@ -5,7 +5,9 @@ import { filePath } from "../services/protocol/dataset-uris.ts";
 import { openFileStore } from "../services/backends/object-store.files.ts";
 import type { ObjectStore } from "../services/backends/object-store.ts";
 import { apiKeys, jobKeys } from "../services/protocol/keys.ts";
-import { rootOf, type JobSpec } from "../services/protocol/jobs.ts";
+import { JOB_FORMAT, rootOf, type JobSpec } from "../services/protocol/jobs.ts";
+import { UnreadableObject } from "../services/protocol/stored.ts";
+import { readObject } from "../services/batch-api/jobs/stored.ts";
 import type { Cli } from "./cli.ts";
 import { storedApis } from "./stored.ts";
 
@@ -13,12 +15,11 @@ export async function unfinishedFolders(cli: Cli, root: string): Promise<readonl
   const store = await openFileStore({ root: join(root, "store") });
   try {
     const folders: string[] = [];
-    for (const { current } of await storedApis(cli, root, store).list()) {
-      const { active } = apiKeys(current.api);
-      for (const { key } of (await store.list(active)).entries) {
-        const spec = await specOf(store, current.api, key.slice(active.length));
+    for (const api of await storedApis(cli, root, store).withJobs()) {
+      for await (const job of activeJobs(store, api)) {
+        const spec = await specOf(store, api, job);
         // A retry reads what the job read that its family began with.
-        const read = spec === undefined ? undefined : await specOf(store, current.api, rootOf(spec));
+        const read = spec === undefined ? undefined : await specOf(store, api, rootOf(spec));
         if (read !== undefined) folders.push(...(await foldersOf(read)));
       }
     }
@@ -28,9 +29,23 @@ export async function unfinishedFolders(cli: Cli, root: string): Promise<readonl
   }
 }
 
+async function* activeJobs(store: ObjectStore, api: string): AsyncGenerator<string> {
+  const { active } = apiKeys(api);
+  let after: string | undefined;
+  do {
+    const page = await store.list(active, after === undefined ? {} : { after });
+    for (const { key } of page.entries) yield key.slice(active.length);
+    after = page.next;
+  } while (after !== undefined);
+}
+
 async function specOf(store: ObjectStore, api: string, job: string): Promise<JobSpec | undefined> {
-  const found = await store.get(jobKeys(api, job).spec);
-  return found && (JSON.parse(found.bytes.toString()) as JobSpec);
+  try {
+    return await readObject<JobSpec>(store, jobKeys(api, job).spec, JOB_FORMAT);
+  } catch (error) {
+    if (error instanceof UnreadableObject) return undefined; // the job itself says so, and others go on
+    throw error;
+  }
 }
 
 async function foldersOf({ input }: JobSpec): Promise<readonly string[]> {

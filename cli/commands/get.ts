@@ -39,7 +39,10 @@ export async function get(cli: Cli, names: readonly string[], options: CommonOpt
 /** All APIs, or the jobs of one. */
 export async function list(cli: Cli, api: string | undefined, options: ListOptions): Promise<number> {
   return reading(cli, options, async (client, paint) => {
-    if (api === undefined) return allApis(client, cli, paint);
+    if (api === undefined) {
+      refuseFilters(options);
+      return allApis(client, cli, paint);
+    }
     const query = new URLSearchParams();
     if (options.state !== undefined) query.set("state", checkedState(options.state));
     if (options.limit !== undefined) query.set("limit", String(options.limit));
@@ -73,17 +76,27 @@ async function reading(
 }
 
 async function allApis(client: Client, cli: Cli, paint: Paint): Promise<Answer> {
-  const apis = await listApis(client);
-  if (apis.length === 0) return { json: { apis }, lines: ["no API yet: deploy one with `millrace deploy PROJECT`"] };
+  const found = await listApis(client);
+  const { apis, damaged = [] } = found;
+  if (apis.length + damaged.length === 0)
+    return { json: found, lines: ["no API yet: deploy one with `millrace deploy PROJECT`"] };
   const newest = await Promise.all(
     apis.map(async ({ name }) => (await client.json<JobPage>(`${jobsPath(name)}?limit=1`)).jobs[0]),
   );
-  return { json: { apis }, lines: apiTable(apis, newest, cli.clock.wallMs(), paint) };
+  const table = apis.length === 0 ? [] : apiTable(apis, newest, cli.clock.wallMs(), paint);
+  const warned = damaged.map(({ name, message }) => `${paint("red", "damaged")} ${paint("bold", name)}: ${message}`);
+  return { json: found, lines: [...table, ...warned] };
 }
 
 function tableOfJobs(jobs: readonly Job[], api: string, cli: Cli, paint: Paint): readonly string[] {
   if (jobs.length === 0) return [`no jobs: submit one with \`millrace submit ${api} INPUT…\``];
   return jobTable(jobs, cli.clock.wallMs(), paint);
+}
+
+function refuseFilters({ state, limit, cursor }: ListOptions): void {
+  const given = Object.entries({ state, limit, cursor }).find(([, value]) => value !== undefined)?.[0];
+  if (given !== undefined)
+    throw new CliError(`--${given}: found no API whose jobs to list; name it: \`millrace list API --${given} …\``);
 }
 
 function checkedState(state: string): JobState {

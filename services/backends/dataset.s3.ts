@@ -88,8 +88,9 @@ export class S3Dataset implements Dataset {
         .catch((error: unknown) => {
           throw this.#faultOf(error, prefix, bucket, `s3:ListBucket on ${bucket}`);
         });
+      if (!page.exact) refuseLostCharacters(bucket, page.objects);
       yield page.objects
-        .filter((found) => !found.key.endsWith("/"))
+        .filter(({ key, sizeBytes }) => !key.endsWith("/") || sizeBytes > 0) // a marker of a folder holds nothing
         .map((found) => ({ uri: `s3://${bucket}/${found.key}`, sizeBytes: found.sizeBytes, etag: found.etag }));
       if (!page.more) return;
       after = page.objects.at(-1)?.key ?? "";
@@ -149,6 +150,21 @@ function addressOf(uri: string): S3Address {
   const address = s3Address(uri);
   if (address === undefined) throw new DatasetError("unsupported", uri, `${uri} is no S3 URI; write s3://bucket/key`);
   return address;
+}
+
+/** What a server writes in the place of a character that it cannot write; a key of nothing but line breaks comes as none. */
+const LOST = "\uFFFD";
+
+function refuseLostCharacters(bucket: string, objects: readonly { readonly key: string }[]): void {
+  const lost = objects.find(({ key }) => key === "" || key.includes(LOST));
+  if (lost === undefined) return;
+  const fix =
+    "some character of which its server cannot put into a list; rename the object, or give a prefix without it";
+  throw new DatasetError(
+    "unsupported",
+    `s3://${bucket}/`,
+    `s3://${bucket} holds a key like ${JSON.stringify(lost.key)}, ${fix}`,
+  );
 }
 
 function changed(uri: string): DatasetError {

@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createZstdCompress, createZstdDecompress } from "node:zlib";
 import { apiKeys } from "../protocol/keys.ts";
+import { parseStored } from "../protocol/stored.ts";
 import { environmentPython } from "./environment-python.ts";
 import type { Dependencies } from "../project/environment-key.ts";
 import type { ObjectStore } from "./object-store.ts";
@@ -66,10 +67,11 @@ export async function readRequest({ store, api, key }: EnvironmentPlace): Promis
   return { files, dependencies: JSON.parse(dependencies) as Dependencies };
 }
 
-/** What is known of a made environment; undefined: it is not made yet. */
+/** What is known of a made environment; undefined: it is not made yet. Throws `UnreadableObject`. */
 export async function environmentEnd({ store, api, key }: EnvironmentPlace): Promise<EnvironmentEnd | undefined> {
-  const found = await store.get(apiKeys(api).environmentEnd(key));
-  return found === undefined ? undefined : (JSON.parse(found.bytes.toString("utf8")) as EnvironmentEnd);
+  const end = apiKeys(api).environmentEnd(key);
+  const found = await store.get(end);
+  return found === undefined ? undefined : parseStored<EnvironmentEnd>(end, found.bytes);
 }
 
 /** Packs `<root>/environments/<folder>`; `builder` names this attempt among others at the same key. */

@@ -21,6 +21,13 @@ export function checkPrefix(prefix: string): void {
   if (last !== "" && !SEGMENT.test(last)) checkSegment(prefix, last);
 }
 
+/** A folder is a prefix that ends where a segment begins. */
+export function checkFolder(folder: string): void {
+  checkPrefix(folder);
+  if (folder !== "" && !folder.endsWith("/"))
+    throw new RangeError(`folder ${JSON.stringify(folder)} of an object store ends without a slash`);
+}
+
 /** True for a name that may stand between two slashes of a key. */
 export function isSegment(name: string): boolean {
   return name !== "." && name !== ".." && name.length <= SEGMENT_CHARACTERS_MAX && SEGMENT.test(name);

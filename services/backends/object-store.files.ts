@@ -5,10 +5,18 @@ import { nodeFileSystem } from "./folder/file-system.ts";
 import type { FileSystem } from "./folder/file-system.ts";
 import { OpenLogs } from "./folder/open-logs.ts";
 import { RecordChains } from "./folder/record-chain.ts";
-import { walk } from "./folder/walk.ts";
+import { filesFirst, foldersIn, walk } from "./folder/walk.ts";
 import type { WalkedFile } from "./folder/walk.ts";
-import { checkKey, checkPrefix } from "./object-key.ts";
-import type { ByteRange, Listed, ListPage, ObjectStore, RecordValue, StoredObject } from "./object-store.ts";
+import { checkFolder, checkKey, checkPrefix } from "./object-key.ts";
+import type {
+  ByteRange,
+  FolderPage,
+  Listed,
+  ListPage,
+  ObjectStore,
+  RecordValue,
+  StoredObject,
+} from "./object-store.ts";
 
 const LIST_MAX = 1_000;
 
@@ -127,6 +135,21 @@ export class FileStore implements ObjectStore {
     }
   }
 
+  async folders(
+    folder: string,
+    options: { readonly after?: string; readonly limit?: number } = {},
+  ): Promise<FolderPage> {
+    checkFolder(folder);
+    const limit = Math.min(Math.max(options.limit ?? LIST_MAX, 1), LIST_MAX);
+    const names: string[] = [];
+    for (const name of await foldersIn(this.#files, `${this.#root}/${folder}`, options.after)) {
+      if (!(await this.#holdsKeys(`${folder}${name}/`))) continue;
+      if (names.length === limit) return { names, next: names.at(-1) ?? "" };
+      names.push(name);
+    }
+    return { names };
+  }
+
   async delete(key: string): Promise<void> {
     checkKey(key);
     const path = this.#folder.pathOf(key);
@@ -174,6 +197,14 @@ export class FileStore implements ObjectStore {
     if (isRecord && sizeBytes === undefined) sizeBytes = (await this.#records.read(key))?.bytes.length;
     if (sizeBytes === undefined || (isRecord && sizeBytes === 0)) return undefined;
     return { key, sizeBytes };
+  }
+
+  /** Folders may be left without a key: what is left of a record that was deleted, or a removal that was cut off. */
+  async #holdsKeys(folder: string): Promise<boolean> {
+    for await (const file of filesFirst(this.#files, this.#root, folder)) {
+      if ((await this.#listed(file)) !== undefined) return true;
+    }
+    return false;
   }
 
   async #refuseFolder(key: string): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Clock } from "./clock.ts";
-import { checkKey, checkPrefix } from "./object-key.ts";
+import { checkFolder, checkKey, checkPrefix } from "./object-key.ts";
 import { AppendConflict } from "./object-store.ts";
-import type { ByteRange, ListPage, ObjectStore, RecordValue, StoredObject } from "./object-store.ts";
+import type { ByteRange, FolderPage, ListPage, ObjectStore, RecordValue, StoredObject } from "./object-store.ts";
 
 const LIST_MAX = 1_000;
 
@@ -111,6 +111,23 @@ export class MemoryStore implements ObjectStore {
     return { entries };
   }
 
+  async folders(
+    folder: string,
+    options: { readonly after?: string; readonly limit?: number } = {},
+  ): Promise<FolderPage> {
+    checkFolder(folder);
+    const limit = Math.min(Math.max(options.limit ?? LIST_MAX, 1), LIST_MAX);
+    const names: string[] = [];
+    let at = this.#indexOf(options.after === undefined ? folder : behind(`${folder}${options.after}/`));
+    for (let key = this.#keys[at]; key?.startsWith(folder) === true; key = this.#keys[at]) {
+      const end = key.indexOf("/", folder.length);
+      if (end !== -1 && names.length === limit) return { names, next: names.at(-1) ?? "" };
+      if (end !== -1) names.push(key.slice(folder.length, end));
+      at = end === -1 ? at + 1 : this.#indexOf(behind(key.slice(0, end + 1)));
+    }
+    return { names };
+  }
+
   async delete(key: string): Promise<void> {
     checkKey(key);
     if (this.#entries.delete(key)) this.#keys.splice(this.#indexOf(key), 1);
@@ -151,6 +168,11 @@ export class MemoryStore implements ObjectStore {
     }
     return low;
   }
+}
+
+/** What is greater than all keys that start so, and smaller than all others behind them. */
+function behind(folder: string): string {
+  return `${folder}~`;
 }
 
 function contentOf(entry: Entry): Buffer {

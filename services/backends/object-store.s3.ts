@@ -1,13 +1,21 @@
 import { realClock, realRandom } from "./clock.real.ts";
 import type { Clock, Random } from "./clock.ts";
-import { checkKey, checkPrefix } from "./object-key.ts";
+import { checkFolder, checkKey, checkPrefix } from "./object-key.ts";
 import { StoreUnwell } from "./object-store.ts";
-import type { ByteRange, ListPage, ObjectStore, RecordValue, StoredObject } from "./object-store.ts";
+import type { ByteRange, FolderPage, ListPage, ObjectStore, RecordValue, StoredObject } from "./object-store.ts";
 import { kindOf, writeIdOf, writeOnce, type StoredKind, type WriteEnd } from "./s3/conditional-write.ts";
+import { foldersUnder } from "./s3/folder-listing.ts";
 import { PIECE_BYTES, readPiece, readPieces, ReadWindow } from "./s3/ranged-read.ts";
 import { failureOf, sentenceOf, type S3FailureKind } from "./s3/s3-failure.ts";
 import { S3Logs } from "./s3/s3-logs.ts";
-import { S3Requests, type GotObject, type S3Access, type S3Request } from "./s3/s3-requests.ts";
+import {
+  S3Requests,
+  type GotObject,
+  type ListedKeys,
+  type ListRequest,
+  type S3Access,
+  type S3Request,
+} from "./s3/s3-requests.ts";
 import { S3Retry, type RetryBudget } from "./s3/s3-retry.ts";
 import { StoreClock } from "./s3/store-clock.ts";
 
@@ -145,12 +153,7 @@ export class S3Store implements ObjectStore {
   async list(prefix: string, options: { readonly after?: string; readonly limit?: number } = {}): Promise<ListPage> {
     checkPrefix(prefix);
     const keysMax = Math.min(Math.max(options.limit ?? LIST_MAX, 1), LIST_MAX);
-    const request = { bucket: this.#bucket, prefix, after: options.after ?? "", keysMax };
-    const { objects, more } = await this.#retry
-      .run(() => this.#requests.list(request))
-      .catch((error: unknown) => {
-        throw this.#error(error, prefix, "listed");
-      });
+    const { objects, more } = await this.#listed({ prefix, after: options.after ?? "", keysMax });
     // Consoles make folders: empty objects whose names no key can have.
     const entries = objects
       .filter(({ key }) => !key.endsWith("/"))
@@ -159,6 +162,15 @@ export class S3Store implements ObjectStore {
       });
     const last = objects.at(-1);
     return more && last !== undefined ? { entries, next: last.key } : { entries };
+  }
+
+  async folders(
+    folder: string,
+    options: { readonly after?: string; readonly limit?: number } = {},
+  ): Promise<FolderPage> {
+    checkFolder(folder);
+    const limit = Math.min(Math.max(options.limit ?? LIST_MAX, 1), LIST_MAX);
+    return await foldersUnder((request) => this.#listed(request), folder, options.after, limit);
   }
 
   async delete(key: string): Promise<void> {
@@ -181,6 +193,14 @@ export class S3Store implements ObjectStore {
       });
     }
     throw new Error(`s3://${this.#bucket} answers without a Date: is a proxy before it that drops it?`);
+  }
+
+  async #listed(request: Omit<ListRequest, "bucket">): Promise<ListedKeys> {
+    try {
+      return await this.#retry.run(() => this.#requests.list({ bucket: this.#bucket, ...request }));
+    } catch (error) {
+      throw this.#error(error, request.prefix, "listed");
+    }
   }
 
   async #write(key: string, bytes: Buffer, kind: StoredKind, replaces: string | undefined): Promise<WriteEnd> {

@@ -43,6 +43,13 @@ export interface ListPage {
   readonly next?: string;
 }
 
+export interface FolderPage {
+  /** Without slashes. */
+  readonly names: readonly string[];
+  /** Pass as `after` for the next page; absent on the last one. */
+  readonly next?: string;
+}
+
 export interface ObjectStore {
   /**
    * Appends after which a writer begins its next log, because each one costs as much as the whole log; absent: any number.
@@ -91,6 +98,13 @@ export interface ObjectStore {
    * `after`: only keys greater than this one. `limit`: at most so many, default and maximum 1,000.
    */
   list(prefix: string, options?: { readonly after?: string; readonly limit?: number }): Promise<ListPage>;
+
+  /**
+   * Names of the folders right under one (`folder` ends with a slash, or is nothing for the root; `RangeError` otherwise):
+   * each `name` such that some key starts with `<folder><name>/`, once, in ascending byte order of `<name>/`. What it costs
+   * depends on how many there are, and not on what they hold. `after`: only those behind this name. `limit`: as in `list`.
+   */
+  folders(folder: string, options?: { readonly after?: string; readonly limit?: number }): Promise<FolderPage>;
 
   /** Removes an object, a log or a record; nothing happens when there is none. */
   delete(key: string): Promise<void>;

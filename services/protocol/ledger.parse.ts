@@ -27,12 +27,13 @@ export function parseLines<Line extends LedgerLine | VerdictLine>(
     throw new DamagedObject(key, "holds a complete line that is not JSON");
   }
   for (const line of lines) {
-    if (!isLine(line)) throw new DamagedObject(key, "holds a complete line that is none of its kind");
+    if (!isLedgerLine(line)) throw new DamagedObject(key, "holds a complete line that is none of its kind");
   }
   return { lines: lines as readonly Line[], consumed };
 }
 
-function isLine(line: unknown): boolean {
+/** Whether a worker or a driver wrote it so; a kind of line that a newer writer brought is let through. */
+export function isLedgerLine(line: unknown): boolean {
   if (typeof line !== "object" || line === null) return false;
   const { t } = line as { readonly t?: unknown };
   if (t === "outcome") return isOutcome(line);
@@ -78,7 +79,7 @@ const range: Shape = (value, at) => {
   return isRange ? undefined : `${at} is no range of batches`;
 };
 
-/** The other kinds of lines; one that a newer writer brought is let through. */
+/** The other kinds of lines. */
 const LINES: Readonly<Record<string, Shape>> = {
   worker: fields({ worker: text }),
   ready: fields({ hook: flag }),

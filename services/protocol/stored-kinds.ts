@@ -118,7 +118,11 @@ export const STORED_KINDS = {
   },
   version: { key: new RegExp(`${API}versions/[^/]+\\.json$`), shape: version, mend: DEPLOY },
   project: { key: new RegExp(`${API}projects/[^/]+$`), mend: DEPLOY },
-  environmentEnd: { key: new RegExp(`${API}environments/[^/]+/end\\.json$`), shape: anObject, mend: DEPLOY },
+  environmentEnd: {
+    key: new RegExp(`${API}environments/[^/]+/end\\.json$`),
+    shape: fields({ format: count, builder: text, parts: count, bytes: count, folder: text }),
+    mend: DEPLOY,
+  },
   environmentPart: { key: new RegExp(`${API}environments/[^/]+/[^/]+$`), mend: DEPLOY },
   idempotency: {
     key: new RegExp(`${API}keys/[^/]+$`),
@@ -182,9 +186,11 @@ export const STORED_KINDS = {
 
 export type StoredKindName = keyof typeof STORED_KINDS;
 
+const KINDS: readonly StoredKind[] = Object.values(STORED_KINDS);
+
 /** Undefined for a key that no part of this service writes. */
 export function storedKind(key: string): StoredKind | undefined {
-  return Object.values<StoredKind>(STORED_KINDS).find((kind) => kind.key.test(key));
+  return KINDS.find((kind) => kind.key.test(key));
 }
 
 /** Lines of objects that hold several, each a JSON value. */

@@ -1,7 +1,7 @@
 import type { V1Job, V1Pod, V1PodTemplateSpec } from "@kubernetes/client-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { realClock, realRandom } from "../../services/backends/clock.real.ts";
-import { readRequest } from "../../services/backends/environment-archive.ts";
+import { readRequest, type EnvironmentEnd } from "../../services/backends/environment-archive.ts";
 import { JobEnvironments } from "../../services/backends/environments.kubernetes.ts";
 import { EnvironmentFailed } from "../../services/backends/environments.ts";
 import { MemoryStore } from "../../services/backends/object-store.memory.ts";
@@ -81,7 +81,8 @@ function answer({ line, body }: AskedOfApiServer): ApiServerAnswer {
 /** Lies where the builder's pod would write it. */
 async function end(): Promise<void> {
   const { namespaceKey } = current();
-  await store.put(namespaceKey, Buffer.from("{}"));
+  const facts: EnvironmentEnd = { format: 1, builder: "b1", parts: 1, bytes: 0, folder: "python" };
+  await store.put(namespaceKey, Buffer.from(JSON.stringify(facts)));
 }
 
 function current() {

@@ -156,6 +156,30 @@ describe("the page", () => {
     expect(body).toContain("&lt;script&gt;alert(1)");
     expect(headers["content-security-policy"]).toMatch(/default-src 'none'.*script-src 'sha256-/);
   });
+
+  it("leads from a job that failed items to them, and from a retry to what it retries", async () => {
+    const { app, jobs } = await anApp();
+    const payload = '{"item_list":{"items":[1]}}';
+    const { job_id } = (await app.inject({ method: "POST", url: JOBS, headers: JSON_TYPE, payload })).json<{
+      job_id: string;
+    }>();
+    expect((await app.inject("/")).body).not.toContain("/errors");
+    const { spec, counts, at } = await jobs.get("digits", job_id);
+    const parent = "fedcba9876543210";
+    const input = { ...spec.input, kind: "retry", retry_of: parent, root: parent, retried: "failed" };
+    jobs.change(job_id, {
+      spec: { ...spec, input } as unknown as typeof spec,
+      state: "completed_with_failures",
+      counts: { ...counts, batches: 1, items: 1_200, complete: true, batches_failed: 1, items_failed: 1_200 },
+      at: { ...at, completed_with_failures: spec.accepted_at + 200_900 },
+    });
+
+    const { body } = await app.inject("/");
+
+    expect(body).toMatch(new RegExp(`<a href="${JOBS}/${job_id}/errors"[^>]*>1,200</a>`));
+    expect(body).toContain(`retry of <a href="${JOBS}/${parent}">`);
+    expect(body).toContain(">3 min 20 s<");
+  });
 });
 
 describe("a door behind which something does not work", () => {

@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readInputs } from "../../cli/inputs.ts";
+import { fileUri } from "../../services/protocol/dataset-uris.ts";
+import { NASTY_NAMES } from "../support/nasty-names.ts";
 
 let folder: string;
 
@@ -37,6 +39,15 @@ describe("inputs of a job", () => {
     const read = await readInputs(["items.jsonl", "s3://bucket/more.ndjson"], undefined, folder);
 
     expect(read.kind).toBe("lines");
+  });
+
+  it("takes files of any name by the address that a listing gives them", async () => {
+    for (const name of NASTY_NAMES) {
+      await writeFile(join(folder, "photos", name), "x");
+      const { values } = await readInputs([`photos/${name}`], "files", folder);
+
+      expect(values, JSON.stringify(name)).toEqual([fileUri(join(folder, "photos", name))]);
+    }
   });
 
   it("says nothing of a guess when it was told", async () => {

@@ -1,9 +1,12 @@
 /** What every `Dataset` must do, sentence by sentence of its docstrings. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Dataset, DatasetObject } from "../../services/backends/dataset.ts";
+import { NASTY_NAMES } from "../support/nasty-names.ts";
 
 export interface DatasetFixture {
   readonly dataset: Dataset;
+  /** Names with such a character are refused; default: there are none. */
+  readonly lost?: RegExp;
   /** URI of a path under the fixture's own folder. */
   uri(path: string): string;
   write(path: string, content: string): Promise<void>;
@@ -50,6 +53,30 @@ export function describeDataset(name: string, open: () => Promise<DatasetFixture
 
       expect([...(await uris(""))].sort()).toEqual([...wanted].sort());
       expect(await uris("")).toEqual([...wanted].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))));
+    });
+
+    it("lists and reads names with every nasty character, each under a URI of its own", async () => {
+      const names = NASTY_NAMES.filter((name) => fixture.lost?.test(name) !== true);
+      for (const name of names) await fixture.write(`n/${name}`, name);
+      const found = await all(fixture.dataset, fixture.uri("n/"));
+
+      expect(found.map(({ uri }) => uri).sort()).toEqual(names.map((name) => fixture.uri(`n/${name}`)).sort());
+      const read = found.map(({ uri, etag, sizeBytes }) =>
+        fixture.dataset.read(uri, { start: 0, end: sizeBytes }, etag),
+      );
+      expect((await Promise.all(read)).map(String).sort()).toEqual([...names].sort());
+      for (const name of names) expect(await uris(`n/${name}`)).toContain(fixture.uri(`n/${name}`));
+    });
+
+    it("refuses a name that cannot be told apart from others, in a sentence with the fix", async () => {
+      const { lost } = fixture;
+      for (const name of NASTY_NAMES.filter((one) => lost?.test(one) === true)) {
+        await fixture.write(`n/${name}`, name);
+
+        await expect(uris("n/"), JSON.stringify(name)).rejects.toMatchObject({ fault: "unsupported", message: expect.stringMatching(/rename/) as string }); // prettier-ignore
+        await fixture.remove(`n/${name}`);
+      }
+      expect(await uris("n")).toEqual([]);
     });
 
     it("goes on behind any URI already seen", async () => {

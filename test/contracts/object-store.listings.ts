@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Stores } from "./opened-stores.ts";
-import { keysUnder } from "./object-store.model.ts";
+import { foldersOf, foldersUnder, keysUnder } from "./object-store.model.ts";
 
 export function listingSentences(stores: Stores): void {
   it("lists in byte order over the whole key, page by page, each key once", async () => {
@@ -56,5 +56,44 @@ export function listingSentences(stores: Stores): void {
 
   it.each(["a/../b", "a//", "../a", "/", "a b", "a@"])("refuses the prefix %j", async (prefix) => {
     await expect(stores().one.list(prefix)).rejects.toThrow(RangeError);
+  });
+
+  it("names the folders right under one in byte order, page by page, each once, whatever they hold", async () => {
+    const { one, other } = stores();
+    const below = ["a", "b/1", "b/2/3", "b-a/1", "b.a/x/y", "b0", "b1/x", "c/1", "c/2", "c/3", "c/4", "d-", "z/z/z/z"];
+    const all = below.map((key) => `named/${key}`).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    for (const key of all) await one.put(key, Buffer.from("x"));
+    const names = ["b-a", "b.a", "b", "b1", "c", "z"];
+
+    for (const limit of [1, 2, names.length - 1, names.length, 1_000]) {
+      expect(await foldersUnder(other, "named/", limit)).toEqual(names);
+    }
+    expect((await other.folders("named/", { limit: names.length })).next).toBeUndefined();
+    for (const after of ["a", "b.", "b.a", "b", "b0", "b1", "c", "y", "z", "zz"]) {
+      const later = foldersOf(all, "named/").filter((name) => `${name}/` > `${after}/`);
+      expect((await other.folders("named/", { after })).names).toEqual(later);
+    }
+    expect((await other.folders("named/b/")).names).toEqual(["2"]);
+    expect(await other.folders("named/nowhere/")).toEqual({ names: [] });
+    expect((await other.folders("")).names).toContain("named");
+  });
+
+  it("names no folder whose last key is gone, and one of whose keys one is left", async () => {
+    const { one, other } = stores();
+    for (const name of ["object", "record", "log", "deep", "left"]) {
+      const version = await one.swap(`gone/${name}/r.json`, Buffer.from("1"), undefined);
+      await one.swap(`gone/${name}/r.json`, Buffer.from("2"), version);
+      await one.append(`gone/${name}/x/y/log`, Buffer.from("x"), 0);
+      await one.delete(`gone/${name}/r.json`);
+      if (name !== "left") await one.delete(`gone/${name}/x/y/log`);
+    }
+
+    expect((await other.folders("gone/")).names).toEqual(["left"]);
+    await one.delete("gone/left/x/y/log");
+    expect(await other.folders("gone/")).toEqual({ names: [] });
+  });
+
+  it.each(["a", "a/b", "/", "a//", "../"])("refuses the folder %j", async (folder) => {
+    await expect(stores().one.folders(folder)).rejects.toThrow(RangeError);
   });
 }

@@ -20,6 +20,25 @@ export async function keysUnder(store: ObjectStore, prefix: string, limit: numbe
   return keys;
 }
 
+/** All names of the folders in a folder, by pages of `limit`. */
+export async function foldersUnder(store: ObjectStore, folder: string, limit: number): Promise<readonly string[]> {
+  const names: string[] = [];
+  let after: string | undefined;
+  do {
+    const page = await store.folders(folder, after === undefined ? { limit } : { limit, after });
+    expect(page.names.length).toBeLessThanOrEqual(limit);
+    names.push(...page.names);
+    after = page.next;
+  } while (after !== undefined);
+  return names;
+}
+
+/** What `folders` answers for a sorted listing. */
+export function foldersOf(keys: readonly string[], folder: string): readonly string[] {
+  const below = keys.filter((key) => key.startsWith(folder)).map((key) => key.slice(folder.length));
+  return [...new Set(below.filter((key) => key.includes("/")).map((key) => key.slice(0, key.indexOf("/"))))];
+}
+
 type Kind = "object" | "record" | "log";
 
 /** What a store should hold, as plainly as it can be said. */
@@ -101,6 +120,7 @@ const look: fc.Arbitrary<Step> = fc
     const store = pick(stores, isOne);
     const keys = [...model.values.keys()].filter((key) => key.startsWith(prefix)).sort();
     expect(await keysUnder(store, prefix, limit)).toEqual(keys);
+    if (/(^|\/)$/.test(prefix)) expect(await foldersUnder(store, prefix, limit)).toEqual(foldersOf(keys, prefix));
     for (const key of keys) {
       const text = key.endsWith(".record") ? (await store.read(key))?.bytes.toString() : await valueOf(store, key);
       expect(text).toBe(model.values.get(key));

@@ -20,6 +20,7 @@ import type { Submission } from "../../services/protocol/submission.ts";
 import { aSubmission, aVersion } from "../support/builders.ts";
 import { InProcessPool } from "../support/in-process-pool.ts";
 import { MemoryDataset } from "../support/memory-dataset.ts";
+import { MemoryDeadLetters } from "../support/memory-dead-letters.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 import { DamagedStore } from "./damaged-store.ts";
 
@@ -39,6 +40,7 @@ export class ServiceOverDamage {
   readonly jobs: JobService;
   readonly apis: Apis;
   readonly ids: Record<Phase, string> = { ended: "", running: "", waiting: "" };
+  readonly deadLetters = new MemoryDeadLetters();
   /** What the service said to whoever runs it. */
   readonly warnings: string[] = [];
   fatal: unknown;
@@ -57,7 +59,15 @@ export class ServiceOverDamage {
     this.store = new DamagedStore(new MemoryStore({ clock }));
     const { store } = this;
     this.jobs = createJobService({
-      ...{ store, dataset: this.#dataset, logs: NO_LOGS, clock, random: this.#random, lanes: 1 },
+      ...{
+        store,
+        dataset: this.#dataset,
+        logs: NO_LOGS,
+        clock,
+        random: this.#random,
+        lanes: 1,
+        sendsDeadLetters: true,
+      },
       live: (_api, job) => this.#replica?.live(job),
       poke: (_api, job) => this.#replica?.poke(job),
     });
@@ -102,6 +112,7 @@ export class ServiceOverDamage {
     this.#replica = new Replica(
       {
         ...{ store, queue, pool, clock, tickMs: 500, tickMinMs: 8, say: () => undefined },
+        deadLetters: { queues: this.deadLetters, dataset },
         splitterFor: (spec) => splitSource(spec, store, dataset),
         log: { info: () => undefined, warn: (_fields, sentence) => void this.warnings.push(sentence) },
       },
@@ -128,9 +139,9 @@ export class ServiceOverDamage {
     this.#batchesLeft = Infinity;
   }
 
-  async submit(input: Submission["input"], idempotencyKey?: string): Promise<string> {
+  async submit(input: Submission["input"], idempotencyKey?: string, more: Partial<Submission> = {}): Promise<string> {
     const options = { principal: "me", ...(idempotencyKey === undefined ? {} : { idempotencyKey }) };
-    return (await this.jobs.submit(API, aSubmission({ input, workers: 1, attempts: 2 }), options)).spec.job;
+    return (await this.jobs.submit(API, aSubmission({ input, workers: 1, attempts: 2, ...more }), options)).spec.job;
   }
 
   view(phase: Phase): Promise<JobView> {
@@ -179,7 +190,7 @@ class PartlyMissing extends MemoryDataset {
   }
 }
 
-function lister(kind: "delimited_files" | "file_path_lister") {
+export function lister(kind: "delimited_files" | "file_path_lister") {
   return { kind, paths: ["s3://data/"], includes: [], excludes: [], batchSize: 1 } as const;
 }
 

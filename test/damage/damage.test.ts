@@ -1,20 +1,13 @@
 import { afterAll, describe, expect, it } from "vitest";
-import { API_PREFIX, apiKeys } from "../../services/protocol/keys.ts";
+import { apiKeys } from "../../services/protocol/keys.ts";
 import { Problem } from "../../services/protocol/problems.ts";
 import { isFinal } from "../../services/protocol/states.ts";
-import { storedKind, STORED_KINDS, type StoredKindName } from "../../services/protocol/stored-kinds.ts";
+import { STORED_KINDS } from "../../services/protocol/stored-kinds.ts";
 import { UnreadableObject } from "../../services/protocol/stored.ts";
 import { aSubmission } from "../support/builders.ts";
 import { API, ServiceOverDamage, type Phase } from "./a-service.ts";
+import { DAMAGES, keysOfKinds, PHASES } from "./damages.ts";
 
-const DAMAGES: Readonly<Record<string, (bytes: Buffer) => Buffer | undefined>> = {
-  truncated: (bytes) => bytes.subarray(0, Math.floor(bytes.length / 2)),
-  emptied: () => Buffer.alloc(0),
-  "made rubbish": (bytes) => Buffer.from("\0\u{fffd}{[".repeat(bytes.length).slice(0, Math.max(8, bytes.length))),
-  "made other JSON": () => Buffer.from('{"format":1,"batches":"none","state":7,"job":["x"],"t":"outcome"}\n'),
-  removed: () => undefined,
-};
-const PHASES = ["ended", "running", "waiting"] as const;
 /** Tens of services, one for each object. */
 const SECONDS_MAX = 60;
 /** More than a driver tries a step that fails. */
@@ -24,20 +17,6 @@ const CALLS_PER_SECOND_MAX = 60;
 
 /** Kinds that were damaged, of which jobs; so that no kind is left out unseen. */
 const tried = new Set<string>();
-
-/** One key of each kind, for each of the jobs that have it, and for the API. */
-async function keysOfKinds(
-  service: ServiceOverDamage,
-): Promise<{ key: string; kind: StoredKindName; of: Phase | "API" }[]> {
-  const found = new Map<string, { key: string; kind: StoredKindName; of: Phase | "API" }>();
-  for (const { key } of (await service.store.list(API_PREFIX)).entries) {
-    const kind = (Object.keys(STORED_KINDS) as StoredKindName[]).find((name) => STORED_KINDS[name] === storedKind(key));
-    const of = PHASES.find((phase) => key.includes(service.ids[phase])) ?? "API";
-    expect(kind, key).toBeDefined();
-    if (kind !== undefined) found.set(`${kind} of ${of}`, { key, kind, of });
-  }
-  return [...found.values()];
-}
 
 /** What somebody who looks at the job is told: its message, and what reading it throws. */
 async function told(service: ServiceOverDamage, phase: Phase): Promise<string> {
@@ -156,17 +135,10 @@ describe.each(["goes on", "is started again"])("a service that %s", (how) => {
   );
 });
 
-/** Kinds that none of these jobs has; what becomes of them is said where they are read. */
+/** Kinds that none of these jobs has: `further-kinds.test.ts` damages them, and the tests of who reads them. */
 const ELSEWHERE = [
-  "hosted",
-  "environmentEnd",
-  "environmentPart",
-  "stop",
-  "unneeded",
-  "deadLetters",
-  "retention",
-  "retry",
-  "isolated",
+  ...["hosted", "environmentEnd", "stop", "unneeded", "deadLetters", "retention", "retry"],
+  ...["environmentPart", "isolated"], // test/backends/environment-archive.test.ts, test/worker/runner.isolation.test.ts
 ];
 
 afterAll(() => {

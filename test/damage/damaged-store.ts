@@ -1,5 +1,6 @@
 import type {
   ByteRange,
+  FolderPage,
   ListPage,
   ObjectStore,
   RecordValue,
@@ -23,6 +24,11 @@ export class DamagedStore implements ObjectStore {
 
   damage(key: string, bytes: Buffer | undefined): void {
     this.#damage.set(key, bytes);
+  }
+
+  /** It reads again as it was written. */
+  mend(key: string): void {
+    this.#damage.delete(key);
   }
 
   /** What was written there, of whichever kind. */
@@ -91,6 +97,11 @@ export class DamagedStore implements ObjectStore {
       if (entries.length > limit) return { entries: entries.slice(0, limit), next: entries[limit - 1]?.key ?? "" };
       if (after === undefined) return { entries };
     }
+  }
+
+  async folders(folder: string, options?: { readonly after?: string; readonly limit?: number }): Promise<FolderPage> {
+    this.calls += 1;
+    return this.#base.folders(folder, options); // none that a job needs is left without a key by one that is gone
   }
 
   async delete(key: string): Promise<void> {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { NASTY_NAMES } from "../support/nasty-names.ts";
 import { fileUri, filePath, readableUri, toUri } from "../../services/protocol/dataset-uris.ts";
 
 describe("toUri", () => {
@@ -46,6 +47,27 @@ describe("fileUri", () => {
           if (!/(^|\/)\.{1,2}(\/|$)/.test(text)) expect(fileURLToPath(fileUri(text))).toBe(text);
         },
       ),
+    );
+  });
+
+  it("is what any written path of names means, and no other path has it", () => {
+    const name = fc
+      .oneof(
+        fc.string({ unit: "binary", maxLength: 8 }),
+        fc.constantFrom(...NASTY_NAMES),
+        fc.constantFrom("..a", "%2e", "%"),
+      )
+      .map((text) => text.replace(/[/\0]/g, ""))
+      .filter((text) => text !== "" && text !== "." && text !== ".." && text.isWellFormed());
+    const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((names) => `/${names.join("/")}`);
+    fc.assert(
+      fc.property(path, path, (one, other) => {
+        expect(filePath(toUri(one))).toBe(one);
+        expect(toUri(toUri(one))).toBe(toUri(one));
+        expect(toUri(one) === toUri(other)).toBe(one === other);
+        expect(toUri(one)).toMatch(/^[!-~]+$/);
+      }),
+      { numRuns: 300 },
     );
   });
 

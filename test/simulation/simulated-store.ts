@@ -1,6 +1,7 @@
 import type { MemoryStore } from "../../services/backends/object-store.memory.ts";
 import type {
   ByteRange,
+  FolderPage,
   ListPage,
   ObjectStore,
   RecordValue,
@@ -112,6 +113,13 @@ export class SimulatedStore implements ObjectStore {
         this.#observer.listed(prefix, page.entries.map(({ key }) => key)); // prettier-ignore
         return page;
       },
+    );
+  }
+
+  folders(folder: string, options?: { readonly after?: string; readonly limit?: number }): Promise<FolderPage> {
+    return this.#process.call(
+      () => `folders ${short(folder)}`,
+      () => this.#store.folders(folder, options),
     );
   }
 

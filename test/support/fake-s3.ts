@@ -47,6 +47,8 @@ export interface FakeS3 {
   readonly objects: Map<string, Buffer>;
   /** The `x-amz-meta-…` headers of what was PUT, by key. */
   readonly metadata: Map<string, Readonly<Record<string, string>>>;
+  /** Whether a listing heeds `encoding-type=url`. */
+  urlEncodes: boolean;
   /** When set, every call is answered with this error. */
   failWith: Refusal | undefined;
   /** Each meets one request, the first one that it fits. */
@@ -85,6 +87,7 @@ export async function startFakeS3(): Promise<FakeS3> {
     endpoint: `http://127.0.0.1:${String(port)}`,
     objects: new Map(),
     metadata: new Map(),
+    urlEncodes: true,
     failWith: undefined,
     script: [],
     seen: [],
@@ -106,7 +109,8 @@ export async function startFakeS3(): Promise<FakeS3> {
 async function seenOf(request: IncomingMessage): Promise<SeenRequest> {
   const pieces: Buffer[] = [];
   for await (const piece of request) pieces.push(piece as Buffer);
-  const path = new URL(request.url ?? "/", "http://fake").pathname;
+  // not by `URL`, which resolves dots: here they are names
+  const path = (request.url ?? "/").split("?", 1)[0] ?? "/";
   const key = path.split("/").slice(2).map(decodeURIComponent).join("/");
   return { method: request.method ?? "", key, headers: request.headers, body: Buffer.concat(pieces) };
 }
@@ -124,14 +128,14 @@ function respond(
   if (fault !== undefined) fake.script.splice(at, 1);
   if (fault?.does === "delays the request") delayed.push(seen);
   if (fault?.does === "delays the request" || fault?.does === "loses the request") return void request.socket.destroy();
-  const url = new URL(request.url ?? "/", fake.endpoint);
+  const [path = "/", query = ""] = (request.url ?? "/").split("?");
   const scripted = fault?.does === "answers" ? fault.with : fake.failWith;
   const answer =
     scripted !== undefined
       ? refusal(scripted.status, scripted.code, scripted.headers)
-      : url.pathname.split("/")[1] !== "data"
+      : path.split("/")[1] !== "data"
         ? refusal(404, "NoSuchBucket")
-        : done(fake, seen, url.searchParams);
+        : done(fake, seen, new URLSearchParams(query));
   if (fault?.does === "loses the answer") return void request.socket.destroy();
   const body = Buffer.from(answer.body ?? "");
   response.writeHead(answer.status, { "content-length": String(body.length), ...answer.headers });
@@ -185,15 +189,26 @@ function listed(fake: FakeS3, query: URLSearchParams): Answer {
       (key) => key.startsWith(query.get("prefix") ?? "") && Buffer.compare(Buffer.from(key), Buffer.from(after)) > 0,
     )
     .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  const page = keys.slice(0, Math.min(PAGE_KEYS, Number(query.get("max-keys") ?? PAGE_KEYS)));
-  const truncated = keys.length > page.length;
+  const prefix = query.get("prefix") ?? "";
+  const found = query.get("delimiter") === null ? keys : [...new Set(keys.map((key) => rolledUp(key, prefix)))];
+  const page = found.slice(0, Math.min(PAGE_KEYS, Number(query.get("max-keys") ?? PAGE_KEYS)));
+  const truncated = found.length > page.length;
+  const encoding = fake.urlEncodes && query.get("encoding-type") === "url" ? "<EncodingType>url</EncodingType>" : "";
+  const written = encoding === "" ? escaped : urlEncoded;
   const contents = page.map((key) => {
-    const bytes = fake.objects.get(key) ?? Buffer.alloc(0);
-    return `<Contents><Key>${escaped(key)}</Key><Size>${String(bytes.length)}</Size><ETag>${escaped(etag(bytes))}</ETag></Contents>`;
+    const bytes = fake.objects.get(key);
+    if (bytes === undefined) return `<CommonPrefixes><Prefix>${written(key)}</Prefix></CommonPrefixes>`;
+    return `<Contents><Key>${written(key)}</Key><Size>${String(bytes.length)}</Size><ETag>${escaped(etag(bytes))}</ETag></Contents>`;
   });
   const next = truncated ? `<NextContinuationToken>${escaped(page.at(-1) ?? "")}</NextContinuationToken>` : "";
-  const body = `<?xml version="1.0"?><ListBucketResult><IsTruncated>${String(truncated)}</IsTruncated>${contents.join("")}${next}</ListBucketResult>`;
+  const body = `<?xml version="1.0"?><ListBucketResult>${encoding}<IsTruncated>${String(truncated)}</IsTruncated>${contents.join("")}${next}</ListBucketResult>`;
   return { status: 200, headers: { "content-type": "application/xml" }, body };
+}
+
+/** A key, or the folder under the prefix that it lies in. */
+function rolledUp(key: string, prefix: string): string {
+  const slash = key.indexOf("/", prefix.length);
+  return slash === -1 ? key : key.slice(0, slash + 1);
 }
 
 /** Large contents are asked for in many pieces. */
@@ -210,6 +225,14 @@ function refusal(status: number, code: string, headers: Readonly<Record<string, 
   return { status, headers: { "content-type": "application/xml", ...headers }, body };
 }
 
+/** What XML 1.0 cannot hold is lost, as it is to servers that are written in Go. */
 function escaped(text: string): string {
-  return text.replace(/[&<>"]/g, (character) => `&#${String(character.charCodeAt(0))};`);
+  return text
+    .replace(/[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/gu, "\ufffd")
+    .replace(/[&<>"\t\n\r]/g, (character) => `&#${String(character.charCodeAt(0))};`);
+}
+
+/** As S3 does with `encoding-type=url`: a blank is a plus. */
+function urlEncoded(key: string): string {
+  return encodeURIComponent(key).replaceAll("%20", "+").replaceAll("%2F", "/");
 }

@@ -1,6 +1,6 @@
 /** In-memory services for tests of the doors: they keep what they are told and behave like the real ones at the border. */
 import type { LogLine, LogPage, LogQuery } from "../../services/backends/log-store.ts";
-import type { ApiService, ApiView, Deployed } from "../../services/batch-api/apis/api-service.ts";
+import type { ApiList, ApiService, ApiView, DamagedApi, Deployed } from "../../services/batch-api/apis/api-service.ts";
 import type { DryRun, JobList, JobService, JobView, SubmitOptions } from "../../services/batch-api/jobs/job-service.ts";
 import type { ApiVersion, ErrorRow, JobInput } from "../../services/protocol/jobs.ts";
 import { Problem } from "../../services/protocol/problems.ts";
@@ -46,6 +46,7 @@ export function anApiVersion(api: string, cortexDialect = "0.42"): ApiVersion {
 
 export class FakeApiService implements ApiService {
   readonly views = new Map<string, ApiView>();
+  damaged: readonly DamagedApi[] = [];
   readonly archives: Buffer[] = [];
   /** Thrown by the next deployment. */
   refusal: Error | undefined;
@@ -55,8 +56,8 @@ export class FakeApiService implements ApiService {
     this.views.set(api, { current, versions: [{ version: current.version, created_at: current.created_at }] });
   }
 
-  async list(): Promise<readonly ApiView[]> {
-    return [...this.views.values()];
+  async list(): Promise<ApiList> {
+    return { views: [...this.views.values()], damaged: this.damaged };
   }
 
   async get(api: string): Promise<ApiView> {

@@ -46,6 +46,7 @@ export class WatchedWorld {
       append: (key, bytes, offset) => this.#through(`append ${key}`, () => memory.append(key, bytes, offset)),
       sync: (keys) => this.#through(`sync ${keys.join(" ")}`, () => memory.sync(keys)),
       list: (prefix, options) => memory.list(prefix, options),
+      folders: (folder, options) => memory.folders(folder, options),
       delete: (key) => this.#through(`delete ${key}`, () => memory.delete(key)),
       now: () => memory.now(),
     };

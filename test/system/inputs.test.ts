@@ -1,7 +1,9 @@
-import { rm, symlink, truncate } from "node:fs/promises";
+import { rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { filePath } from "../../services/protocol/dataset-uris.ts";
 import { ECHO, INIT, SystemUnderTest } from "../support/a-system.ts";
+import { NASTY_NAMES } from "../support/nasty-names.ts";
 
 /** Says how long each item is as JSON, so that large ones come back small. */
 const LENGTHS = `
@@ -148,6 +150,47 @@ describe("input of any size and shape", () => {
     const job = await system.run("echo", { workers: 1, file_path_lister });
 
     expect((await system.results(job)).map(({ result }) => result)).toEqual([`file://${String(paths[1])}`, `file://${String(paths[0])}`]); // prettier-ignore
+  });
+});
+
+describe("files with every nasty character in their names", () => {
+  beforeAll(async () => {
+    for (const name of NASTY_NAMES) await system.write(`nasty/${name}`, `${JSON.stringify(name)}\nnone of JSON`);
+  });
+
+  it("come through list, pointer and payload, and errors name them", async () => {
+    const delimited_files = { paths: [join(system.inputs, "nasty")], batch_size: 3 };
+    const job = await system.run("echo", { workers: 2, attempts: 1, delimited_files });
+    const results = await system.results(job);
+    const errors = await system.errors(job);
+
+    expect(results.map(({ result }) => result).sort()).toEqual([...NASTY_NAMES].sort());
+    const named = errors.map(({ at }) => filePath(at.uri)?.slice(join(system.inputs, "nasty/").length));
+    expect(named.sort()).toEqual([...NASTY_NAMES].sort());
+    expect(job.items).toMatchObject({ succeeded: NASTY_NAMES.length, failed: NASTY_NAMES.length });
+  });
+
+  it("are items under addresses that lead back to them, and patterns choose them as they are written", async () => {
+    const folder = join(system.inputs, "nasty");
+    const lister = (more: object) => ({ file_path_lister: { paths: [folder], batch_size: 7, ...more } });
+    const all = await system.results(await system.run("echo", { workers: 2, ...lister({}) }));
+    const includes = ["line\nbreak", "100%", "%2F", "hash#fragment", "😀", "back\\\\slash"].map((name) => `**/${name}`);
+    const some = await system.results(await system.run("echo", { workers: 1, ...lister({ includes }) }));
+
+    const names = (rows: typeof all) => rows.map(({ result }) => filePath(String(result))?.slice(folder.length + 1));
+    expect(names(all).sort()).toEqual([...NASTY_NAMES].sort());
+    expect(names(some).sort()).toEqual(["line\nbreak", "100%", "%2F", "hash#fragment", "😀", "back\\slash"].sort());
+  });
+
+  it("are refused where no address can name them, with the fix and before anything runs", async () => {
+    const folder = join(system.inputs, "latin1");
+    await system.write("latin1/good", "1\n");
+    await writeFile(Buffer.concat([Buffer.from(`${folder}/b`), Buffer.from([0xe4]), Buffer.from("d")]), "2\n");
+
+    const problem = await system.refused("echo", { delimited_files: { paths: [folder] } });
+
+    expect(problem).toMatchObject({ status: 400, code: "source_bad_path" });
+    expect(problem.detail).toMatch(/holds "b\uFFFDd", which is not UTF-8.*rename it, or move it/);
   });
 });
 

@@ -44,9 +44,34 @@ async function* walkFolder(
       if (key < after && !after.startsWith(key)) continue;
       yield* walkFolder(files, root, key, prefix, after);
     } else if (key.startsWith(prefix) && key > after) {
-      yield { key, path: `${root}/${folderKey}${step.file}`, isRecord: step.number > 0 };
+      yield walked(root, folderKey, step);
     }
   }
+}
+
+/** Files below a folder, its own before those of its folders: who wants to know whether there is one has it soonest. */
+export async function* filesFirst(
+  files: FileSystem,
+  root: string,
+  folderKey: string,
+): AsyncGenerator<WalkedFile, void, undefined> {
+  const steps = await stepsOf(files, `${root}/${folderKey}`);
+  for (const step of steps) {
+    if (!step.isFolder) yield walked(root, folderKey, step);
+  }
+  for (const step of steps) {
+    if (step.isFolder) yield* filesFirst(files, root, folderKey + step.name);
+  }
+}
+
+/** Names of the folders in a folder, behind one of them. */
+export async function foldersIn(files: FileSystem, path: string, after?: string): Promise<readonly string[]> {
+  const names = (await stepsOf(files, path)).filter(({ isFolder }) => isFolder).map(({ name }) => name);
+  return names.filter((name) => after === undefined || name > `${after}/`).map((name) => name.slice(0, -1));
+}
+
+function walked(root: string, folderKey: string, { name, file, number }: Step): WalkedFile {
+  return { key: folderKey + name, path: `${root}/${folderKey}${file}`, isRecord: number > 0 };
 }
 
 async function stepsOf(files: FileSystem, path: string): Promise<readonly Step[]> {

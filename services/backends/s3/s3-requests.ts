@@ -79,17 +79,23 @@ export interface GetRequest {
   readonly into?: Buffer;
 }
 
-interface ListRequest {
+export interface ListRequest {
   readonly bucket: string;
   readonly prefix: string;
   readonly after?: string;
   readonly keysMax?: number;
+  /** Whether keys with a further slash behind the prefix are told by their folders alone. */
+  readonly byFolder?: boolean;
 }
 
-interface ListedKeys {
+export interface ListedKeys {
   readonly objects: readonly { readonly key: string; readonly sizeBytes: number; readonly etag: string }[];
+  /** With their slash; none unless asked `byFolder`. */
+  readonly folders: readonly string[];
   /** Whether there are more behind the last one. */
   readonly more: boolean;
+  /** Whether each key came as it is; else as far as XML can hold it. */
+  readonly exact: boolean;
 }
 
 const CONNECT_MILLISECONDS = 5_000;
@@ -156,21 +162,26 @@ export class S3Requests {
     }
   }
 
-  async list({ bucket, prefix, after, keysMax }: ListRequest): Promise<ListedKeys> {
+  async list({ bucket, prefix, after, keysMax, byFolder }: ListRequest): Promise<ListedKeys> {
     const page = await this.#send(({ ListObjectsV2Command }, client) =>
       client.send(
         new ListObjectsV2Command({
           Bucket: bucket,
           Prefix: prefix,
+          EncodingType: "url",
           ...(after === undefined || after === "" ? {} : { StartAfter: after }),
           ...(keysMax === undefined ? {} : { MaxKeys: keysMax }),
+          ...(byFolder === true ? { Delimiter: "/" } : {}),
         }),
       ),
     );
-    const objects = (page.Contents ?? []).map((found) => {
-      return { key: found.Key ?? "", sizeBytes: found.Size ?? 0, etag: found.ETag ?? "" };
+    const exact = page.EncodingType === "url"; // not every server heeds it
+    const keyOf = exact ? keyFromUrl : (key: string) => key;
+    const objects = (page.Contents ?? []).map(({ Key = "", Size = 0, ETag = "" }) => {
+      return { key: keyOf(Key), sizeBytes: Size, etag: ETag };
     });
-    return { objects, more: page.IsTruncated === true && objects.length > 0 };
+    const folders = (page.CommonPrefixes ?? []).map(({ Prefix = "" }) => keyOf(Prefix));
+    return { objects, folders, exact, more: page.IsTruncated === true && objects.length + folders.length > 0 };
   }
 
   async delete(bucket: string, key: string): Promise<void> {
@@ -240,6 +251,18 @@ export class S3Requests {
       },
       { step: "deserialize", priority: "low", name: "tellOfRequests" },
     );
+  }
+}
+
+/**
+ * A key of a listing. It is asked for as in URLs, because XML 1.0 cannot hold every character that a key may have (ListObjectsV2,
+ * `encoding-type`): what stood in its place would be another key, and a listing that goes on behind that one skips others.
+ */
+function keyFromUrl(written: string): string {
+  try {
+    return decodeURIComponent(written.replaceAll("+", " "));
+  } catch {
+    throw new S3Failure({ kind: "other", code: "a key that is no UTF-8" });
   }
 }
 

@@ -7,13 +7,26 @@ export interface ApiView {
   readonly versions: readonly Pick<ApiVersion, "version" | "created_at">[];
 }
 
+/** One whose records cannot be read, so that nothing is known of it but its name and what is damaged. */
+export interface DamagedApi {
+  readonly name: string;
+  /** Names the object and the fix. */
+  readonly message: string;
+}
+
+/** All there are. */
+export interface ApiList {
+  readonly views: readonly ApiView[];
+  readonly damaged: readonly DamagedApi[];
+}
+
 export interface Deployed {
   readonly view: ApiView;
   readonly change: "created" | "updated" | "unchanged";
 }
 
 export interface ApiService {
-  list(): Promise<readonly ApiView[]>;
+  list(): Promise<ApiList>;
   /** Throws `Problem` (api_not_found). */
   get(api: string): Promise<ApiView>;
   /**

@@ -23,7 +23,7 @@ import { readProject, readSpec } from "./deployed-project.ts";
 import { putAgain } from "./put-again.ts";
 import { codeKeys, needCode, readUnneeded } from "../janitor/unneeded-code.ts";
 import { readCurrent, readCurrentToSwap, swapCurrent } from "./current.ts";
-import type { ApiService, ApiView, Deployed } from "./api-service.ts";
+import type { ApiList, ApiService, ApiView, DamagedApi, Deployed } from "./api-service.ts";
 
 export interface ApisOptions {
   readonly store: ObjectStore;
@@ -79,16 +79,18 @@ export class Apis implements ApiService {
     this.#owner = options.owner ?? { kind: "deployed" };
   }
 
-  async list(): Promise<readonly ApiView[]> {
+  async list(): Promise<ApiList> {
     const views: ApiView[] = [];
+    const damaged: DamagedApi[] = [];
     for await (const api of this.#names()) {
-      const view = await this.#find(api).catch((error: unknown) => {
-        if (error instanceof UnreadableObject) return undefined; // whoever asks for it by its name is told
-        throw error;
-      });
-      if (view !== undefined) views.push(view);
+      try {
+        const view = await this.#find(api);
+        if (view !== undefined) views.push(view);
+      } catch (error) {
+        damaged.push(damagedApi(api, error));
+      }
     }
-    return views;
+    return { views, damaged };
   }
 
   /** Names of all APIs that have jobs which are not final, or may get some: one that is being removed as well. */
@@ -184,14 +186,12 @@ export class Apis implements ApiService {
       return;
     }
     let after: string | undefined;
-    for (;;) {
-      const { entries } = await this.#store.list(API_PREFIX, { limit: 1, ...(after === undefined ? {} : { after }) });
-      const api = entries[0]?.key.slice(API_PREFIX.length).split("/")[0];
-      if (api === undefined) return;
-      yield api;
-      // "0" is the character after "/": greater than every key of this API, smaller than any of the next.
-      after = `${API_PREFIX}${api}0`;
-    }
+    do {
+      // not by their keys: those of an API's ended jobs stand before the next one's name
+      const { names, next } = await this.#store.folders(API_PREFIX, after === undefined ? {} : { after });
+      yield* names;
+      after = next;
+    } while (after !== undefined);
   }
 
   async #find(api: string): Promise<ApiView | undefined> {
@@ -272,6 +272,12 @@ function isReadable(key: string, bytes: Buffer): boolean {
     if (error instanceof UnreadableObject) return !(error instanceof DamagedObject);
     throw error;
   }
+}
+
+/** Throws on what is no damage. */
+export function damagedApi(name: string, error: unknown): DamagedApi {
+  if (!(error instanceof UnreadableObject)) throw error;
+  return { name, message: `${error.message}.` };
 }
 
 export function noSuchApi(api: string): Problem {

@@ -6,9 +6,9 @@ import type { ObjectStore } from "../../backends/object-store.ts";
 import { JOB_FORMAT, type ApiVersion, type CurrentVersion, type HostedApis } from "../../protocol/jobs.ts";
 import { apiKeys } from "../../protocol/keys.ts";
 import { Problem } from "../../protocol/problems.ts";
-import { readObject, readRecord } from "../jobs/stored.ts";
-import type { ApiService, ApiView, Deployed } from "./api-service.ts";
-import { noSuchApi, refuseName, type Apis } from "./apis.ts";
+import { readNamed, readRecord } from "../jobs/stored.ts";
+import type { ApiList, ApiService, ApiView, DamagedApi, Deployed } from "./api-service.ts";
+import { damagedApi, noSuchApi, refuseName, type Apis } from "./apis.ts";
 
 export interface HostingOptions {
   readonly store: ObjectStore;
@@ -31,17 +31,32 @@ export class Hosting implements ApiService {
     this.#options = options;
   }
 
-  async list(): Promise<readonly ApiView[]> {
-    const named = Object.entries((await this.#read())?.value.apis ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
-    const hosted = await Promise.all(named.map(([, current]) => this.#view(current)));
-    return [...(await this.#options.apis.list()), ...hosted.filter((view) => view !== undefined)];
+  async list(): Promise<ApiList> {
+    const { views, damaged } = await this.#options.apis.list();
+    const all = { views: [...views], damaged: [...damaged] };
+    try {
+      const named = Object.entries((await this.#read())?.value.apis ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+      for (const found of await Promise.all(named.map(([name, current]) => this.#viewOrDamage(name, current)))) {
+        if ("message" in found) all.damaged.push(found);
+        else all.views.push(found);
+      }
+    } catch (error) {
+      all.damaged.push(damagedApi(`hosted by ${this.#options.host}`, error));
+    }
+    return all;
+  }
+
+  async #viewOrDamage(name: string, current: CurrentVersion): Promise<ApiView | DamagedApi> {
+    try {
+      return await this.#view(current);
+    } catch (error) {
+      return damagedApi(name, error);
+    }
   }
 
   async get(api: string): Promise<ApiView> {
     if (api === this.#options.host) return this.#options.apis.get(api);
-    const view = await this.#view(await this.#currentOf(api));
-    if (view === undefined) throw noSuchApi(api);
-    return view;
+    return this.#view(await this.#currentOf(api));
   }
 
   async deploy(api: string, archive: Buffer, progress: (sentence: string) => void): Promise<Deployed> {
@@ -80,10 +95,10 @@ export class Hosting implements ApiService {
     return current;
   }
 
-  async #view({ version }: CurrentVersion): Promise<ApiView | undefined> {
+  /** Throws `UnreadableObject`. */
+  async #view({ version }: CurrentVersion): Promise<ApiView> {
     const { store, host } = this.#options;
-    const current = await readObject<ApiVersion>(store, apiKeys(host).version(version), JOB_FORMAT);
-    if (current === undefined) return undefined;
+    const current = await readNamed<ApiVersion>(store, apiKeys(host).version(version), JOB_FORMAT);
     return { current, versions: [{ version: current.version, created_at: current.created_at }] };
   }
 

@@ -7,7 +7,7 @@ import { readCurrent } from "../apis/current.ts";
 import { readObject, readRecord } from "../jobs/stored.ts";
 import type { Allowance } from "./allowance.ts";
 import type { KeptJob } from "./kept-jobs.ts";
-import { keysUnder, namesUnder, remove } from "./objects.ts";
+import { allFolders, keysUnder, remove } from "./objects.ts";
 import {
   codeKeys,
   readUnneeded,
@@ -56,13 +56,8 @@ export class CodeJanitor {
     for (const prefix of [keys.versions, keys.projects]) {
       for await (const key of keysUnder(this.#store, prefix, allowance)) there.push(key);
     }
-    for (let after: string | undefined, more = true; more;) {
-      const { names, next } = await namesUnder(this.#store, keys.environments, after, allowance);
-      there.push(...names.map((name) => keys.environmentParts(name)));
-      after = next;
-      more = next !== undefined;
-    }
-    return there;
+    const environments = await allFolders(this.#store, keys.environments, allowance);
+    return [...there, ...environments.map((name) => keys.environmentParts(name))];
   }
 
   /** Undefined when what is current cannot be told: then nothing is known to be unneeded. */

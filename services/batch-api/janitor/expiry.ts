@@ -10,6 +10,7 @@ import { JOB_FORMAT } from "../../protocol/jobs.ts";
 import { apiKeys, jobKeys } from "../../protocol/keys.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import type { Retention, RetentionRecord } from "../../protocol/retention.ts";
+import { UnreadableObject } from "../../protocol/stored.ts";
 import { FINAL_STATES } from "../../protocol/states.ts";
 import { encodeStored, readRecord } from "../jobs/stored.ts";
 import type { Allowance } from "./allowance.ts";
@@ -46,14 +47,27 @@ export class Expiry {
     this.#options = options;
   }
 
-  /** Oldest first, so that an allowance that is spent was spent on what is due longest. */
-  async look(api: string, jobs: readonly KeptJob[], allowance: Allowance): Promise<void> {
+  /**
+   * Oldest first, so that an allowance that is spent was spent on what is due longest. A job whose own record of this is damaged
+   * is told to `onDamage`, and left alone.
+   */
+  async look(
+    api: string,
+    jobs: readonly KeptJob[],
+    allowance: Allowance,
+    onDamage: (job: string, message: string) => void,
+  ): Promise<void> {
     const from = countedFrom(jobs);
     const now = await this.#options.store.now();
     for (const kept of [...jobs].reverse()) {
       if (kept.ended === undefined || kept.damage !== undefined) continue;
-      if (kept.spec === undefined) await this.#goOnRemoving(api, kept, allowance);
-      else await this.#lookAt(api, kept, { now, from: from.get(kept.job) }, allowance);
+      try {
+        if (kept.spec === undefined) await this.#goOnRemoving(api, kept, allowance);
+        else await this.#lookAt(api, kept, { now, from: from.get(kept.job) }, allowance);
+      } catch (error) {
+        if (!(error instanceof UnreadableObject)) throw error;
+        onDamage(kept.job, error.message);
+      }
     }
     const known = new Set(jobs.map(({ job }) => `${api}/${job}`));
     for (const set of [this.#emptied, this.#untouched, this.#silent, this.#tidied]) {

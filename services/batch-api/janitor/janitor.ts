@@ -60,8 +60,12 @@ export class Janitor {
     const list = () => this.#kept.list(api, allowance);
     await this.#apart(`jobs of ${api}`, signal, async () => {
       const jobs = await list();
-      for (const { job, damage } of jobs) this.#tell(`${api}/${job}`, damage);
-      await this.#expiry.look(api, jobs, allowance);
+      const damages = new Map(jobs.map(({ job, damage }) => [job, damage]));
+      try {
+        await this.#expiry.look(api, jobs, allowance, (job, message) => damages.set(job, message));
+      } finally {
+        for (const [job, damage] of damages) this.#tell(`${api}/${job}`, damage);
+      }
       await this.#leftovers.look(api, jobs, allowance);
     });
     await this.#apart(`code of ${api}`, signal, () => this.#code.look(api, list, allowance));

@@ -7,7 +7,7 @@ import { API_PREFIX, apiKeys, jobKeys } from "../../protocol/keys.ts";
 import { LIMITS } from "../../protocol/limits.ts";
 import { readObject } from "../jobs/stored.ts";
 import { Allowance } from "./allowance.ts";
-import { keysUnder, namesUnder } from "./objects.ts";
+import { allFolders, keysUnder } from "./objects.ts";
 
 type Folders = Pick<NamedFolders, "names" | "remove">;
 
@@ -23,7 +23,7 @@ export async function tidyFolders({ store, folders, inUse }: LaptopFolders, sign
   const { environments, projects, logs } = folders;
   const [builtKeys, unpacked, jobs] = await Promise.all([environments.names(), projects.names(), logs.names()]);
   const all = new Allowance(Infinity, signal);
-  const apis = await apiNames(store, all);
+  const apis = await allFolders(store, API_PREFIX, all);
   const named = new Set<string>();
   for (const api of apis) {
     for await (const key of keysUnder(store, apiKeys(api).versions, all)) {
@@ -41,17 +41,6 @@ export async function tidyFolders({ store, folders, inUse }: LaptopFolders, sign
     if (startedAt === undefined || now - startedAt < 2 * LIMITS.submissionSecondsMax * 1000) continue;
     if (!(await isThere(store, apis, job, all))) await logs.remove(job);
   }
-}
-
-async function apiNames(store: ObjectStore, allowance: Allowance): Promise<readonly string[]> {
-  const found: string[] = [];
-  for (let after: string | undefined, more = true; more;) {
-    const { names, next } = await namesUnder(store, API_PREFIX, after, allowance);
-    found.push(...names);
-    after = next;
-    more = next !== undefined;
-  }
-  return found;
 }
 
 async function isThere(

@@ -13,7 +13,7 @@ import { readState } from "../jobs/state-record.ts";
 import { readObject } from "../jobs/stored.ts";
 import type { Allowance } from "./allowance.ts";
 import type { KeptJob } from "./kept-jobs.ts";
-import { namesUnder, remove, removeUnder } from "./objects.ts";
+import { foldersUnder, namesUnder, remove, removeUnder } from "./objects.ts";
 
 const AGE_MS = 2 * LIMITS.submissionSecondsMax * 1000;
 /** Between two walks over all jobs and keys: what they find is days old. */
@@ -44,21 +44,27 @@ export class Leftovers {
         await this.#unmark(api, job, allowance);
     }
     const keys = apiKeys(api);
-    await this.#walk(keys.jobs, now, allowance, async (job) => {
+    await this.#walk(keys.jobs, foldersUnder, now, allowance, async (job) => {
       if (!kept.has(job) && isOld(job, now)) await this.#removeLost(api, job, allowance);
     });
-    await this.#walk(keys.idempotencies, now, allowance, async (name) => {
+    await this.#walk(keys.idempotencies, namesUnder, now, allowance, async (name) => {
       await this.#lookAtClaim(api, name, { kept, now }, allowance);
     });
   }
 
   /** Goes on where the pass before ended. */
-  async #walk(prefix: string, now: number, allowance: Allowance, each: (name: string) => Promise<void>): Promise<void> {
+  async #walk(
+    prefix: string,
+    pageOf: typeof namesUnder,
+    now: number,
+    allowance: Allowance,
+    each: (name: string) => Promise<void>,
+  ): Promise<void> {
     const walk = this.#walks.get(prefix) ?? { after: undefined, nextAt: 0 };
     this.#walks.set(prefix, walk);
     if (now < walk.nextAt) return;
     for (;;) {
-      const { names, next } = await namesUnder(this.#store, prefix, walk.after, allowance);
+      const { names, next } = await pageOf(this.#store, prefix, walk.after, allowance);
       for (const name of names) await each(name);
       walk.after = next;
       if (next === undefined) break;

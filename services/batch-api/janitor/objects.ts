@@ -29,17 +29,46 @@ export async function removeUnder(
   }
 }
 
-/** The names that stand next under a prefix (`<prefix><name>/…`), from `after` on, at most a page of them. */
+/** Names under a prefix, from `after` on: at most a page of them. */
+export interface Names {
+  readonly names: readonly string[];
+  readonly next?: string;
+}
+
+/** What stands right under a prefix that has no folders. */
 export async function namesUnder(
   store: ObjectStore,
   prefix: string,
   after: string | undefined,
   allowance: Allowance,
-): Promise<{ readonly names: readonly string[]; readonly next: string | undefined }> {
+): Promise<Names> {
   allowance.spend();
-  // "0" is the character after "/": behind all keys of this name, before those of the next one.
-  const page = await store.list(prefix, after === undefined ? {} : { after: `${prefix}${after}0` });
-  const names = new Set(page.entries.map(({ key }) => key.slice(prefix.length).split("/")[0] ?? ""));
-  const next = page.next === undefined ? undefined : [...names].at(-1);
-  return { names: [...names], next };
+  const { entries, next } = await store.list(prefix, after === undefined ? {} : { after: prefix + after });
+  const names = entries.map(({ key }) => key.slice(prefix.length));
+  return next === undefined ? { names } : { names, next: next.slice(prefix.length) };
+}
+
+/** So few that a pass comes through them: what it did not come through is looked at again by the next one. */
+const FOLDERS_MAX = 200;
+
+/** The folders right under one, without a look at what they hold. */
+export async function foldersUnder(
+  store: ObjectStore,
+  folder: string,
+  after: string | undefined,
+  allowance: Allowance,
+): Promise<Names> {
+  allowance.spend();
+  return await store.folders(folder, { limit: FOLDERS_MAX, ...(after === undefined ? {} : { after }) });
+}
+
+export async function allFolders(store: ObjectStore, folder: string, allowance: Allowance): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (let after: string | undefined, more = true; more;) {
+    const { names, next } = await foldersUnder(store, folder, after, allowance);
+    found.push(...names);
+    after = next;
+    more = next !== undefined;
+  }
+  return found;
 }

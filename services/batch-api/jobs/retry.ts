@@ -160,7 +160,7 @@ function nothing({ job }: JobSpec, { items, succeeded, more, uncut }: Found): Pr
       ? `Nothing of job ${job} can be retried: its input could not be cut into items (${uncut}); mend it and submit it again.`
       : items === 0
         ? `Job ${job} had no items: there is nothing to retry.`
-        : `All ${String(succeeded)} items of job ${job} succeeded: there is nothing to retry.`;
+        : `${succeeded === 1 ? "The one item" : `All ${String(succeeded)} items`} of job ${job} succeeded: there is nothing to retry.`;
   return new Problem("nothing_to_retry", sentence);
 }
 

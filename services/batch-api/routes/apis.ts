@@ -24,7 +24,10 @@ export function apiRoutes(app: App, door: Door): void {
         response: { 200: ref("ApiList", "All APIs"), ...problems },
       },
     },
-    async () => ({ apis: (await apis.list()).map(apiToWire) }),
+    async () => {
+      const { views, damaged } = await apis.list();
+      return { apis: views.map(apiToWire), damaged };
+    },
   );
   app.get(
     "/v1/apis/:api",

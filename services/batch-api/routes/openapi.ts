@@ -1,9 +1,9 @@
 import swagger from "@fastify/swagger";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifySchema } from "fastify";
 import type { OpenApiScheme } from "../auth/admission.ts";
 import { scopeOf } from "../auth/route-scopes.ts";
 import type { App } from "./door.ts";
-import { SHARED_SCHEMAS } from "./schemas.ts";
+import { anyJson, ProblemRef, SHARED_SCHEMAS } from "./schemas.ts";
 
 /** Bodies that the doors read as bytes, and so are no business of the routes' own schemas. */
 const BODIES: Readonly<Record<string, object>> = {
@@ -30,7 +30,8 @@ export async function describeRoutes(app: App, version: string, schemes: Schemes
       const method = String(route.method);
       const body = BODIES[`${method} ${url}`];
       const security = securityOf(method, url, schemes);
-      return { schema: { ...schema, security, ...(body === undefined ? {} : { body }) }, url };
+      const asks = security.length === 0 ? {} : { response: { ...refusalsOf(schema), ...(schema.response as object) } };
+      return { schema: { ...schema, ...asks, security, ...(body === undefined ? {} : { body }) }, url };
     },
     refResolver: {
       buildLocalReference: (json, _base, _fragment, index) =>
@@ -43,6 +44,14 @@ export async function describeRoutes(app: App, version: string, schemes: Schemes
 function securityOf(method: string, url: string, schemes: Schemes): Readonly<Record<string, string[]>>[] {
   const scope = scopeOf(method, url);
   return scope === "open" ? [] : Object.keys(schemes).map((name) => ({ [name]: [scope] }));
+}
+
+/** Whoever is not let in is told so at every address, also at those that refuse nothing else. */
+function refusalsOf({ response, tags }: FastifySchema): object {
+  const { "4xx": refusals } = (response ?? {}) as { readonly "4xx"?: unknown };
+  if (refusals !== undefined) return {};
+  const refusal = (words: string) => (tags?.includes("cortex") === true ? anyJson(words) : ProblemRef);
+  return { 401: refusal("No key, or one that does not count"), 403: refusal("A key that may not do this") };
 }
 
 export function openapiRoute(app: App): void {

@@ -225,7 +225,14 @@ export const ApiSchema = Type.Object(
   { $id: "Api" },
 );
 
-const ApiListSchema = Type.Object({ apis: Type.Array(Type.Unsafe<unknown>({ $ref: "Api#" })) }, { $id: "ApiList" });
+const DamagedApis = Type.Array(
+  Type.Object({ name: Type.String(), message: Type.String({ description: "What is damaged, and what to do" }) }),
+  { description: "Those whose records cannot be read; their jobs can be asked for" },
+);
+const ApiListSchema = Type.Object(
+  { apis: Type.Array(Type.Unsafe<unknown>({ $ref: "Api#" })), damaged: DamagedApis },
+  { $id: "ApiList" },
+);
 
 const DeployedSchema = Type.Object(
   { change: Type.Enum(["created", "updated", "unchanged"]), api: Type.Unsafe<unknown>({ $ref: "Api#" }) },

@@ -1,6 +1,8 @@
 /** The error rows of an ended job in input order, entered at any of them. */
 import type { ObjectStore } from "../../backends/object-store.ts";
 import type { ErrorRow, ManifestPart } from "../../protocol/jobs.ts";
+import { DamagedObject, parseStoredLine } from "../../protocol/stored.ts";
+import { ERROR_ROW } from "../../protocol/stored-kinds.ts";
 import { readPieces } from "../jobs/row-ranges.ts";
 
 /** Where a row begins. */
@@ -39,14 +41,15 @@ export class FailedRows {
     return this.#place;
   }
 
-  /** The next row, which stays the next one; undefined behind the last one. */
+  /** The next row, which stays the next one; undefined behind the last one. Throws `DamagedObject`. */
   async peek(): Promise<FailedRow | undefined> {
     if (this.#next !== undefined) return this.#next.row;
     this.#lines ??= this.#read(this.#place);
     const found = await this.#lines.next();
     if (found.done === true) return undefined;
     const { line, part, byte } = found.value;
-    const { index, batch, at } = JSON.parse(line.toString("utf8")) as ErrorRow;
+    const { key = "" } = this.#parts[part] ?? {};
+    const { index, batch, at } = parseStoredLine<ErrorRow>(key, line.toString("utf8"), ERROR_ROW);
     this.#place = { part, byte };
     this.#next = { row: { index, batch, at }, after: { part, byte: byte + line.length + 1 } };
     return this.#next.row;
@@ -62,20 +65,26 @@ export class FailedRows {
 
   async *#read(from: RowPlace) {
     for (let part = from.part; part < this.#parts.length; part++) {
-      const { key = "", bytes = 0 } = this.#parts[part] ?? {};
+      const { key = "", bytes = 0, rows = 0 } = this.#parts[part] ?? {};
       let byte = part === from.part ? from.byte : 0;
+      const isWhole = byte === 0;
+      let found = 0;
       let rest: Buffer[] = [];
       for await (const piece of readPieces(this.#store, { key, start: byte, end: bytes })) {
         let start = 0;
         for (let at = piece.indexOf(NEWLINE); at !== -1; at = piece.indexOf(NEWLINE, start)) {
           const line = Buffer.concat([...rest, piece.subarray(start, at)]);
           yield { line, part, byte };
+          found += 1;
           byte += line.length + 1;
           rest = [];
           start = at + 1;
         }
         if (start < piece.length) rest.push(piece.subarray(start));
       }
+      // what is no row would be an item that did not fail
+      if (rest.length > 0) throw new DamagedObject(key, "ends inside a row");
+      if (isWhole && found !== rows) throw new DamagedObject(key, `holds ${String(found)} rows, not ${String(rows)}`);
     }
   }
 }

@@ -70,7 +70,7 @@ describe("Apis of a service that stands for one API", () => {
     await deploy();
     const before = await keys();
 
-    expect((await apis.list()).map(({ current }) => current.api)).toEqual(["photos"]);
+    expect((await apis.list()).views.map(({ current }) => current.api)).toEqual(["photos"]);
     expect(await apis.withJobs()).toEqual(["photos"]);
     expect(await codeOf(apis.get("sounds"))).toBe("api_not_found");
     expect(await codeOf(apis.remove("sounds"))).toBe("api_not_found");
@@ -78,7 +78,7 @@ describe("Apis of a service that stands for one API", () => {
   });
 
   it("is listed with no jobs before its API was deployed", async () => {
-    expect(await apis.list()).toEqual([]);
+    expect((await apis.list()).views).toEqual([]);
     expect(await apis.withJobs()).toEqual([]);
   });
 });

@@ -82,7 +82,7 @@ describe("Apis whose code a stack owns", () => {
         { version: "a1", created_at: null },
       ],
     });
-    expect((await apis.list()).map(({ current }) => current.version)).toEqual(["b2"]);
+    expect((await apis.list()).views.map(({ current }) => current.version)).toEqual(["b2"]);
     expect(await apis.withJobs()).toEqual(["photos"]);
   });
 });

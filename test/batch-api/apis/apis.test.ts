@@ -104,7 +104,7 @@ describe("Apis", () => {
       await deploy({ ...PROJECT, "millrace.yaml": `name: ${name}\nhandler: {path: handler.py}\n` }, name);
     }
 
-    expect((await apis.list()).map((view) => view.current.api).sort()).toEqual(["a", "a-b", "a0", "ab", "z"]);
+    expect((await apis.list()).views.map((view) => view.current.api).sort()).toEqual(["a", "a-b", "a0", "ab", "z"]);
   });
 
   it.each<[string, Readonly<Record<string, string>>, string, string]>([

@@ -42,7 +42,7 @@ describe("an API that hosts others", () => {
     expect((await deploy("words")).change).toBe("unchanged");
     expect((await deploy("words", "class Handler: x = 1\n")).change).toBe("updated");
 
-    expect((await hosting.list()).map(({ current }) => current.api)).toEqual(["digits", "words"]);
+    expect((await hosting.list()).views.map(({ current }) => current.api)).toEqual(["digits", "words"]);
     expect((await hosting.get("words")).current.spec.name).toBe("words");
     const { entries } = await store.list("apis/");
     expect(entries.filter(({ key }) => !key.startsWith(apiKeys("digits").root))).toEqual([]);

@@ -10,6 +10,8 @@ import { aVersion } from "../../support/builders.ts";
 import { aProject } from "../../support/project-folder.ts";
 import { VirtualClock } from "../../support/virtual-clock.ts";
 
+const END = JSON.stringify({ format: 1, builder: "b", parts: 1, bytes: 4, folder: "e1" });
+
 const KEYS = apiKeys("digits");
 const VERSION = aVersion({ environment: "e1", created_at: null, pod_template: { spec: {} } });
 const PIP = new EnvironmentFailed("requirements.txt: found x==9, which does not exist", "ERROR: No matching");
@@ -46,7 +48,7 @@ beforeEach(async () => {
           files: [...project.keys()],
           say,
           async done() {
-            await store.put(KEYS.environmentEnd("e1"), Buffer.from("{}"));
+            await store.put(KEYS.environmentEnd("e1"), Buffer.from(END));
             resolve();
             await clock.advance(0);
           },
@@ -80,7 +82,7 @@ async function failNext(error: Error = PIP): Promise<void> {
 describe("the environment of a version that nobody deployed here", () => {
   it("is not asked for where there is none, or where it is made", async () => {
     await store.put(KEYS.version("plain"), Buffer.from(encodeVersion(aVersion({ version: "plain" }))));
-    await store.put(KEYS.environmentEnd("e1"), Buffer.from("{}"));
+    await store.put(KEYS.environmentEnd("e1"), Buffer.from(END));
 
     expect(await environments.readiness("digits", "plain")).toEqual({ kind: "ready" });
     expect(await readiness()).toEqual({ kind: "ready" });

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { needCode } from "../../../services/batch-api/janitor/unneeded-code.ts";
 import { encodeStored } from "../../../services/batch-api/jobs/stored.ts";
 import type { ApiVersion } from "../../../services/protocol/jobs.ts";
-import { aVersion } from "../../support/builders.ts";
 import { NOW } from "../jobs/support.ts";
 import {
   aJanitor,
@@ -13,12 +12,13 @@ import {
   forever,
   jobAt,
   KEYS,
+  OLD,
+  passOn,
   putActive,
   putEnded,
   putVersion,
 } from "./support.ts";
 
-const OLD = aVersion({ version: "old", project: "1".repeat(64), environment: "e-old" });
 const codeOf = ({ version, project, environment }: ApiVersion) => [
   KEYS.version(version),
   KEYS.project(project),
@@ -30,22 +30,19 @@ async function withOld() {
   const { store, clock } = await aStore();
   await putVersion(store, OLD);
   const { janitor, said } = aJanitor(store, clock);
-  const passOn = async (...days: readonly number[]) => {
-    for (const day of days) {
-      clock.ms = NOW + day * DAY;
-      await janitor.pass(API, forever);
-    }
+  const leftOn = async (...days: readonly number[]) => {
+    await passOn(janitor, clock, days);
     return allKeys(store);
   };
-  return { store, clock, janitor, said, passOn };
+  return { store, clock, janitor, said, leftOn };
 }
 
 describe("code that nothing names", () => {
   it("goes after 30 days of it, with archive and environment, and nothing else", async () => {
-    const { passOn } = await withOld();
+    const { leftOn } = await withOld();
 
-    expect(await passOn(0, 29.9)).toEqual(expect.arrayContaining(codeOf(OLD)));
-    expect(await passOn(30)).toEqual(
+    expect(await leftOn(0, 29.9)).toEqual(expect.arrayContaining(codeOf(OLD)));
+    expect(await leftOn(30)).toEqual(
       [KEYS.current, KEYS.project("0".repeat(64)), KEYS.unneeded, KEYS.version("v1")].sort(),
     );
   });
@@ -64,34 +61,34 @@ describe("code that nothing names", () => {
       },
     ],
   ])("stays while %s names it", async (_, name) => {
-    const { store, passOn } = await withOld();
+    const { store, leftOn } = await withOld();
     await name(store);
 
-    expect(await passOn(0, 31, 50)).toEqual(expect.arrayContaining(codeOf(OLD)));
+    expect(await leftOn(0, 31, 50)).toEqual(expect.arrayContaining(codeOf(OLD)));
   });
 
   it("is counted anew when something named it in between", async () => {
-    const { store, passOn } = await withOld();
-    await passOn(0);
+    const { store, leftOn } = await withOld();
+    await leftOn(0);
     const current = async (version: string) => {
       const found = await store.read(KEYS.current);
       await store.swap(KEYS.current, encodeStored({ version, generation: 2, writes: Math.random() }), found?.version);
     };
     await current("old");
-    await passOn(20);
+    await leftOn(20);
     await current("v1");
 
-    expect(await passOn(21, 50)).toEqual(expect.arrayContaining(codeOf(OLD)));
-    expect(await passOn(51)).not.toEqual(expect.arrayContaining(codeOf(OLD)));
+    expect(await leftOn(21, 50)).toEqual(expect.arrayContaining(codeOf(OLD)));
+    expect(await leftOn(51)).not.toEqual(expect.arrayContaining(codeOf(OLD)));
   });
 
   it("is counted anew by whoever is about to name it", async () => {
-    const { store, passOn } = await withOld();
-    await passOn(0);
+    const { store, leftOn } = await withOld();
+    await leftOn(0);
 
     await needCode(store, API, [KEYS.version("old")], 0);
 
-    expect(await passOn(30)).toContain(KEYS.version("old"));
+    expect(await leftOn(30)).toContain(KEYS.version("old"));
   });
 
   it("is refused to whoever would name it while it goes, until its removal must have ended", async () => {
@@ -109,8 +106,8 @@ describe("code that nothing names", () => {
   });
 
   it("an environment loses its end first, so that a part of one never looks whole", async () => {
-    const { store, clock, passOn } = await withOld();
-    await passOn(0);
+    const { store, clock, leftOn } = await withOld();
+    await leftOn(0);
     clock.ms = NOW + 30 * DAY;
     const removed: string[] = [];
     const really = store.delete.bind(store);
@@ -126,8 +123,8 @@ describe("code that nothing names", () => {
   });
 
   it("is removed by one janitor at a time: another one leaves it alone until that must have ended", async () => {
-    const { store, clock, passOn } = await withOld();
-    await passOn(0);
+    const { store, clock, leftOn } = await withOld();
+    await leftOn(0);
     clock.ms = NOW + 30 * DAY;
     const gate = Promise.withResolvers<undefined>();
     const begun = Promise.withResolvers<undefined>();
@@ -159,10 +156,10 @@ describe("code that nothing names", () => {
   });
 
   it("stays when a version that is named cannot be read, which is said once", async () => {
-    const { store, said, passOn } = await withOld();
+    const { store, said, leftOn } = await withOld();
     await putActive(store, jobAt(NOW), { version: "gone" });
 
-    expect(await passOn(0, 31, 62)).toEqual(expect.arrayContaining(codeOf(OLD)));
+    expect(await leftOn(0, 31, 62)).toEqual(expect.arrayContaining(codeOf(OLD)));
     expect(said).toHaveLength(1);
   });
 });

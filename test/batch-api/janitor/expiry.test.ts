@@ -14,6 +14,7 @@ import {
   jobAt,
   KEYS,
   keysOf,
+  passOn,
   putActive,
   putEnded,
   rowsOf,
@@ -29,10 +30,7 @@ async function after(...days: readonly number[]) {
   const { store, clock } = await aStore();
   await putEnded(store, JOB);
   const { janitor, said } = aJanitor(store, clock);
-  for (const day of days) {
-    clock.ms = NOW + day * DAY;
-    await janitor.pass(API, forever);
-  }
+  await passOn(janitor, clock, days);
   return { store, clock, janitor, said };
 }
 
@@ -83,34 +81,22 @@ describe("retention", () => {
     const { store, clock, janitor } = await after(1);
     const child = jobAt(NOW + DAY);
     await putActive(store, child, retry(JOB));
-    for (const day of [95, 96, 97, 98]) {
-      clock.ms = NOW + day * DAY;
-      await janitor.pass(API, forever);
-    }
+    await passOn(janitor, clock, [95, 96, 97, 98]);
     expect(await allKeys(store)).toEqual(expect.arrayContaining(rowsOf(JOB)));
 
     await store.delete(KEYS.activeJob(child));
     await putEnded(store, child, { at: NOW + 98 * DAY, spec: retry(JOB) });
-    for (const day of [99, 127]) {
-      clock.ms = NOW + day * DAY;
-      await janitor.pass(API, forever);
-    }
+    await passOn(janitor, clock, [99, 127]);
     expect(await allKeys(store)).toEqual(expect.arrayContaining([...rowsOf(JOB), jobKeys(API, JOB).spec]));
 
-    for (const day of [128, 130, 131, 132]) {
-      clock.ms = NOW + day * DAY;
-      await janitor.pass(API, forever);
-    }
+    await passOn(janitor, clock, [128, 130, 131, 132]);
     expect(await allKeys(store)).not.toEqual(expect.arrayContaining(rowsOf(JOB)));
   });
 
   it("takes an announcement back for a retry whose submission was under way", async () => {
     const { store, clock, janitor } = await after(30);
     await putActive(store, jobAt(NOW + 30 * DAY), retry(JOB));
-    for (const day of [31, 32, 33, 60]) {
-      clock.ms = NOW + day * DAY;
-      await janitor.pass(API, forever);
-    }
+    await passOn(janitor, clock, [31, 32, 33, 60]);
 
     expect(await allKeys(store)).toEqual(expect.arrayContaining(rowsOf(JOB)));
     await refuseRemovedResults(store, { api: API, job: JOB });
@@ -139,16 +125,14 @@ describe("retention", () => {
       const gone: string[] = [];
       const logs = { days, store: { remove: (job: string) => Promise.resolve(void gone.push(job)) } };
       const { janitor } = aJanitor(store, clock, { logs });
-      for (const passed of [6, 30, 32, 33, 34, 89].filter((each) => each < day)) {
-        clock.ms = NOW + passed * DAY;
-        await janitor.pass(API, forever);
-      }
+      await passOn(
+        janitor,
+        clock,
+        [6, 30, 32, 33, 34, 89].filter((each) => each < day),
+      );
       expect(gone).toEqual([]);
 
-      for (const passed of [0, 0.1, 0.2]) {
-        clock.ms = NOW + (day + passed) * DAY;
-        await janitor.pass(API, forever);
-      }
+      await passOn(janitor, clock, [day, day + 0.1, day + 0.2]);
       expect(gone).toEqual([JOB]);
     }
   });
@@ -215,6 +199,23 @@ describe("retention", () => {
     expect(await allKeys(store)).toEqual(before);
   });
 
+  it("leaves a job alone whose record of retention is damaged, says so once, and goes on with the others", async () => {
+    const { store, clock } = await aStore();
+    const other = jobAt(NOW, 7);
+    for (const job of [JOB, other, jobAt(NOW, 8)]) await putEnded(store, job);
+    await store.swap(jobKeys(API, other).retention, Buffer.from('{"format":1,"state":"gone"}'), undefined);
+    const before = await keysOf(store, other);
+    const { janitor, said } = aJanitor(store, clock);
+    await passOn(janitor, clock, [30, 32, 32.1, 32.2]);
+
+    for (const job of [JOB, jobAt(NOW, 8)]) expect((await keysOf(store, job)).filter((key) => key.startsWith("parts/"))).toEqual([]); // prettier-ignore
+    expect(await keysOf(store, other)).toEqual(before);
+    expect(said).toHaveLength(1);
+    await expect(refuseRemovedResults(store, { api: API, job: other })).rejects.toThrow(
+      `${jobKeys(API, other).retention} is not as it was written (state is none of`,
+    );
+  });
+
   it("leaves a job alone whose spec is damaged, says so once, and goes on with the others", async () => {
     const { store, clock } = await aStore();
     const damaged = jobAt(NOW, 7);
@@ -225,10 +226,7 @@ describe("retention", () => {
     const before = await keysOf(store, damaged);
     const { janitor, said } = aJanitor(store, clock);
 
-    for (const day of [30, 32, 33, 34, 90, 91, 92]) {
-      clock.ms = NOW + day * DAY;
-      await janitor.pass(API, forever);
-    }
+    await passOn(janitor, clock, [30, 32, 33, 34, 90, 91, 92]);
 
     expect(await keysOf(store, JOB)).toEqual([]);
     expect(await keysOf(store, damaged)).toEqual(before);

@@ -9,7 +9,7 @@ import { codeKeys, needCode, readUnneeded } from "../../../services/batch-api/ja
 import { encodeStored } from "../../../services/batch-api/jobs/stored.ts";
 import { jobKeys } from "../../../services/protocol/keys.ts";
 import { Problem } from "../../../services/protocol/problems.ts";
-import { aSubmission, aVersion } from "../../support/builders.ts";
+import { aSubmission } from "../../support/builders.ts";
 import { aDataset, countingRandom, NOW, type StepClock } from "../jobs/support.ts";
 import {
   aJanitor,
@@ -19,13 +19,12 @@ import {
   forever,
   jobAt,
   KEYS,
+  OLD,
   putActive,
   putEnded,
   putVersion,
   rowsOf,
 } from "./support.ts";
-
-const OLD = aVersion({ version: "old", project: "1".repeat(64), environment: "e-old" });
 
 /** Each call waits for its turn, which the scheduler gives in an order of its own; time passes between turns now and then. */
 function inTurns(
@@ -35,7 +34,7 @@ function inTurns(
   who: string,
   jumps: () => number,
 ): ObjectStore {
-  const methods = ["put", "get", "size", "read", "swap", "list", "delete", "now"] as const;
+  const methods = ["put", "get", "size", "read", "swap", "list", "folders", "delete", "now"] as const;
   const turned = methods.map((name) => {
     const call = async (...given: unknown[]) => {
       await scheduler.schedule(Promise.resolve(), `${who} ${name} ${String(given[0])}`);

@@ -29,6 +29,17 @@ export function aJanitor(store: ObjectStore, clock: StepClock, over: Partial<Jan
   return { janitor, said };
 }
 
+/** One pass on each of these days, counted from `NOW`. */
+export async function passOn(janitor: Janitor, clock: StepClock, days: readonly number[]): Promise<void> {
+  for (const day of days) {
+    clock.ms = NOW + day * DAY;
+    await janitor.pass(API, forever);
+  }
+}
+
+/** A version beside the current one, with an archive and an environment of its own. */
+export const OLD = aVersion({ version: "old", project: "1".repeat(64), environment: "e-old" });
+
 export async function aStore() {
   const clock = new StepClock();
   const store = new MemoryStore({ clock });

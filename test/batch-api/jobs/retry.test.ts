@@ -19,6 +19,11 @@ const ROOT = aJobSpec({
   workers: 5,
   labels: { a: "b" },
 });
+/** The same, whose items lie in a file. */
+const OF_FILES: JobSpec = {
+  ...ROOT,
+  input: { kind: "delimited_files", batch_size: 2, paths: ["s3://data/"], includes: [], excludes: [] },
+};
 const KEYS = jobKeys(ROOT.api, ROOT.job);
 const FATES: Readonly<Record<string, Fate>> = {
   good: { kind: "succeeded" },
@@ -118,14 +123,7 @@ describe("retry", () => {
   });
 
   it("goes on behind what was cut when it takes in the skipped items of a job that ended early", async () => {
-    const input = {
-      kind: "delimited_files" as const,
-      batch_size: 2,
-      paths: ["s3://data/"],
-      includes: [],
-      excludes: [],
-    };
-    const { jobs } = await anEndedJob({ spec: { ...ROOT, input }, earlyAfter: 1, state: { state: "stopped" } });
+    const { jobs } = await anEndedJob({ spec: OF_FILES, earlyAfter: 1, state: { state: "stopped" } });
 
     expect((await jobs.retry("digits", ROOT.job, BOTH, ANN)).spec.input).toMatchObject({ remaining: true });
     const failed = await jobs.retry("digits", ROOT.job, ASKED, { principal: "ann" });
@@ -181,14 +179,7 @@ describe("retry", () => {
   );
 
   it("refuses a job all of whose data is gone", async () => {
-    const input = {
-      kind: "delimited_files" as const,
-      batch_size: 2,
-      paths: ["s3://data/"],
-      includes: [],
-      excludes: [],
-    };
-    const { jobs, dataset } = await anEndedJob({ spec: { ...ROOT, input } });
+    const { jobs, dataset } = await anEndedJob({ spec: OF_FILES });
     dataset.objects.clear();
 
     const message = expect.stringContaining("nothing lies under") as string;

@@ -73,6 +73,7 @@ export function breakingStore(store: ObjectStore, call: number, when: "before" |
     size: (key) => store.size(key),
     read: (key) => store.read(key),
     list: (prefix, options) => store.list(prefix, options),
+    folders: (folder, options) => store.folders(folder, options),
     delete: (key) => store.delete(key),
     sync: (keys) => store.sync(keys),
     now: () => store.now(),

@@ -19,6 +19,8 @@ describeDataset("S3 at versitygw", async () => {
   const client = new S3Client({ ...access, forcePathStyle: true });
   return {
     dataset: new S3Dataset(access),
+    // versitygw does not heed `encoding-type=url`, and writes U+FFFD for what XML cannot hold
+    lost: /[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffc}\u{10000}-\u{10ffff}]/u,
     uri: (path) => `s3://${Bucket}/in/${path}`,
     async write(path, content) {
       await client.send(new PutObjectCommand({ Bucket, Key: `in/${path}`, Body: content }));

@@ -16,6 +16,12 @@ export interface SchemathesisRun {
   readonly examples: number;
   /** Values of path parameters; without them they are generated, too. */
   readonly parameters?: Readonly<Record<string, string>>;
+  /** Sent with each request, such as a key. */
+  readonly headers?: readonly string[];
+  /** A file with the document; default: what the address gives out. */
+  readonly document?: string;
+  /** Default: all that hold for whoever may do what is asked. */
+  readonly checks?: string;
   /** Methods that are left alone. */
   readonly without?: readonly string[];
 }
@@ -26,7 +32,8 @@ export async function schemathesis(run: SchemathesisRun): Promise<{ readonly cod
   const lines = Object.entries(run.parameters ?? {}).map(([name, value]) => `"path.${name}" = "${value}"`);
   await writeFile(settings, `[parameters]\n${lines.join("\n")}\n`);
   const args = [
-    ...["--config-file", settings, "run", `${run.address}/openapi.json`, "--checks", CHECKS],
+    ...["--config-file", settings, "run", run.document ?? `${run.address}/openapi.json`, "--url", run.address],
+    ...["--checks", run.checks ?? CHECKS, ...(run.headers ?? []).flatMap((header) => ["--header", header])],
     ...["--phases", "examples,fuzzing", "--max-examples", String(run.examples), "--seed", String(run.seed)],
     ...[
       "--generation-database",

@@ -1,5 +1,7 @@
 /** The split: numbers that follow each other, totals, and pointers that hold the input once and in order. */
 import { SPLIT_FORMAT, batchesInSplit, type SplitFile, type StagedObject } from "../../../protocol/pointers.ts";
+import { parseStoredLine } from "../../../protocol/stored.ts";
+import { STAGED_OBJECT } from "../../../protocol/stored-kinds.ts";
 import { readObject } from "../stored.ts";
 import type { Check } from "./check.ts";
 import type { JobFacts } from "./facts.ts";
@@ -174,7 +176,7 @@ async function stagedObjects({ store, keys, spec }: JobFacts): Promise<StagedObj
     }
     // The first line of a part says where the listing goes on.
     const lines = ((await store.get(key))?.bytes.toString("utf8") ?? "").split("\n").slice(1).filter(Boolean);
-    staged.push(...lines.map((line) => JSON.parse(line) as StagedObject));
+    staged.push(...lines.map((line) => parseStoredLine<StagedObject>(key, line, STAGED_OBJECT)));
   }
   return staged;
 }

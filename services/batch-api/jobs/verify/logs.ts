@@ -1,6 +1,7 @@
 /** Ledgers and verdicts as bytes say them. */
 import type { ObjectStore } from "../../../backends/object-store.ts";
 import type { LedgerLine, VerdictLine } from "../../../protocol/ledger.ts";
+import { isLedgerLine } from "../../../protocol/ledger.parse.ts";
 
 /** A ledger or verdict object, without its `held` lines: they are a worker's word about now. */
 export interface ReadLog<Line> {
@@ -10,7 +11,7 @@ export interface ReadLog<Line> {
   readonly lines: readonly { readonly line: Line; readonly end: number; readonly counts: boolean }[];
   /** The byte after each whole line, those of `held` lines too. */
   readonly lineEnds: ReadonlySet<number>;
-  /** Complete lines that are not JSON, by the byte at which they start. */
+  /** Complete lines that nobody wrote so, by the byte at which they start. */
   readonly damaged: readonly number[];
 }
 
@@ -42,12 +43,20 @@ function readLog<Line extends LedgerLine | VerdictLine>(key: string, bytes: Buff
   const lineEnds = new Set<number>();
   for (let start = 0, at = bytes.indexOf(10); at !== -1; start = at + 1, at = bytes.indexOf(10, start)) {
     lineEnds.add(at + 1);
-    try {
-      const line = JSON.parse(bytes.toString("utf8", start, at)) as Line;
-      if (line.t !== "held") lines.push({ line, end: at + 1, counts: at + 1 <= cutAt });
-    } catch {
+    const line = lineOf<Line>(bytes.toString("utf8", start, at));
+    if (line === undefined)
       damaged.push(start); // told by the check of whole lines
-    }
+    else if (line.t !== "held") lines.push({ line, end: at + 1, counts: at + 1 <= cutAt });
   }
   return { key, sizeBytes: bytes.length, lines, lineEnds, damaged };
+}
+
+/** Undefined for what no worker and no driver wrote. */
+function lineOf<Line>(json: string): Line | undefined {
+  try {
+    const line: unknown = JSON.parse(json);
+    return isLedgerLine(line) ? (line as Line) : undefined;
+  } catch {
+    return undefined; // no JSON
+  }
 }

@@ -1,7 +1,10 @@
 /** A retry: its pointers are exactly the items of its parent that it says, each in the bytes where the parent had it. */
 import { rootOf, type ErrorRow, type RetryInput } from "../../../protocol/jobs.ts";
+import { jobKeys } from "../../../protocol/keys.ts";
 import { Problem } from "../../../protocol/problems.ts";
 import { CHANGED_ETAG, SPLIT_FORMAT, type SplitFile } from "../../../protocol/pointers.ts";
+import { parseStoredLine } from "../../../protocol/stored.ts";
+import { ERROR_ROW, storedKind } from "../../../protocol/stored-kinds.ts";
 import { readObject } from "../stored.ts";
 import type { Check } from "./check.ts";
 import { readFacts, type JobFacts } from "./facts.ts";
@@ -11,6 +14,7 @@ const MEND = "stop this job, and retry its parent again; its own rows are of the
 
 export const retriedChecks: readonly Check[] = [
   { name: "a retry's batches hold the items of its parent that it retries", invariants: ["I4"], run: itemsOfParent },
+  { name: "a retry stands in its family", invariants: ["I12"], run: markedInFamily },
 ];
 
 /** One item of a job, as its split says it. */
@@ -52,6 +56,16 @@ async function* itemsOfParent(facts: JobFacts): AsyncGenerator<Finding> {
       yield { problem: `item ${String(item)} does not lie where job ${parent.spec.job} has it`, mend: MEND };
   }
   yield* restOf(facts, spec.input, { wanted, found });
+}
+
+/** What the family has come to is asked of its root. */
+async function* markedInFamily({ store, spec }: JobFacts): AsyncGenerator<Finding> {
+  if (spec.input.kind !== "retry") return;
+  const root = jobKeys(spec.api, spec.input.root);
+  const marker = root.retry(spec.job);
+  if ((await store.size(marker)) !== undefined || (await store.size(root.spec)) === undefined) return;
+  const problem = `${marker} is gone, so that results of the family lack those of this job`;
+  yield { problem, mend: storedKind(marker)?.mend ?? "" };
 }
 
 async function readParent({ store, spec }: JobFacts, { retry_of: parent }: RetryInput): Promise<JobFacts | Finding> {
@@ -114,7 +128,8 @@ async function failedItems({ store, manifest }: JobFacts): Promise<ReadonlySet<n
   const failed = new Set<number>();
   for (const { key } of manifest?.errors ?? []) {
     const text = (await store.get(key))?.bytes.toString("utf8") ?? "";
-    for (const line of text.split("\n").filter(Boolean)) failed.add((JSON.parse(line) as ErrorRow).index);
+    for (const line of text.split("\n").filter(Boolean))
+      failed.add(parseStoredLine<ErrorRow>(key, line, ERROR_ROW).index);
   }
   return failed;
 }
