@@ -20,7 +20,7 @@ const BUDGET = { attemptsMax: 4, seconds: 20, credentialsSeconds: 0, firstCreden
 export function openBucket({ environment, clock, random }: Cli, uri: string): ObjectStore {
   const bucket = /^s3:\/\/([a-z0-9][a-z0-9.-]+)\/?$/.exec(uri)?.[1];
   if (bucket === undefined) {
-    throw new CliError("--store: found what names no bucket; give s3://BUCKET, without a path");
+    throw new CliError(`--store: found "${uri}", which names no bucket; give s3://BUCKET, without a path`);
   }
   const region = environment.AWS_REGION ?? environment.AWS_DEFAULT_REGION ?? "";
   if (region === "") throw new CliError("--store: AWS_REGION is not set; write the region of the bucket there");

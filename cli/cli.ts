@@ -7,7 +7,7 @@ export interface Sink {
   /** Width of the terminal now; 80 where there is none. */
   readonly columns: () => number;
   readonly write: (text: string | Uint8Array) => void;
-  /** Resolves when what was written has been taken, so that long streams stay small in memory. */
+  /** Resolves when the reader has been given all that was written: long streams stay small in memory, and an exit loses nothing. */
   readonly flushed: () => Promise<void>;
 }
 

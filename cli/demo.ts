@@ -28,7 +28,7 @@ process.on("unhandledRejection", crash);
 try {
   const [given] = process.argv.slice(2);
   const code = await demo(cli, repository, given);
-  await cli.out.flushed();
+  await Promise.all([cli.out.flushed(), cli.err.flushed()]);
   exit(code);
 } catch (error) {
   crash(error);

@@ -29,7 +29,11 @@ export async function tellEnd(cli: Cli, client: Client, job: Job): Promise<void>
       `${counted(items.failed)} failed; ${countOf(batches.total, "batch", "batches")}${tookWords(job)}`,
   );
   if (job.message !== "" && job.state !== "succeeded") say(job.message);
-  if (items.failed > 0) for (const line of await firstErrors(client, job)) say(line);
+  if (items.failed === 0) return;
+  for (const line of await firstErrors(client, job)) say(line);
+  say(
+    `\`millrace results ${job.job_id} --failed\` has all that is known; \`millrace retry ${job.job_id}\` runs them again`,
+  );
 }
 
 /** Seconds from its start to its end; null before. */

@@ -78,6 +78,8 @@ export function apiLines(api: Api, paint: Paint): readonly string[] {
 export function jobLines(job: Job, nowMs: number, paint: Paint): readonly string[] {
   const { items, batches, workers } = job;
   const soFar = batches.complete ? "" : " so far";
+  const rest = items.total - items.succeeded - items.failed;
+  const skipped = isFinal(job.state) && rest > 0 ? `, ${counted(rest)} skipped` : "";
   const facts: (readonly [string, string])[] = [
     ["job", `${paint("bold", job.job_id)} of ${job.api} (version ${job.version})`],
     ["state", stateWords(job.state, paint) + (job.reason === null ? "" : ` (${job.reason})`)],
@@ -89,7 +91,7 @@ export function jobLines(job: Job, nowMs: number, paint: Paint): readonly string
     ["took", took(job, nowMs)],
     [
       "items",
-      `${counted(items.total)}${soFar}: ${counted(items.succeeded)} succeeded, ${counted(items.failed)} failed`,
+      `${counted(items.total)}${soFar}: ${counted(items.succeeded)} succeeded, ${counted(items.failed)} failed${skipped}`,
     ],
     [
       "batches",
@@ -98,7 +100,7 @@ export function jobLines(job: Job, nowMs: number, paint: Paint): readonly string
     ],
     ["failed attempts", counted(job.attempts_failed)],
   );
-  if (!isFinal(job.state)) {
+  if (!isFinal(job.state) && workers.asked > 0) {
     facts.push(
       [
         "workers",

@@ -22,7 +22,7 @@ process.on("uncaughtException", crash);
 process.on("unhandledRejection", crash);
 try {
   const code = await runCli(cli, process.argv.slice(2));
-  await cli.out.flushed();
+  await Promise.all([cli.out.flushed(), cli.err.flushed()]);
   exit(code);
 } catch (error) {
   crash(error);

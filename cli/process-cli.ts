@@ -33,7 +33,7 @@ export function processCli({ environment, exit, version }: ProcessParts): Cli {
 }
 
 function sinkOf(stream: WriteStream, exit: (code: number) => never): Sink {
-  let room = Promise.resolve();
+  let taken = Promise.resolve();
   stream.on("error", (error: NodeJS.ErrnoException) => {
     // The reader (`head`, a pager) has what it wanted.
     if (error.code === "EPIPE") exit(CLI_EXIT.ok);
@@ -42,10 +42,15 @@ function sinkOf(stream: WriteStream, exit: (code: number) => never): Sink {
   return {
     isTerminal: stream.isTTY, // undefined, whatever its type says, for a pipe
     columns: () => stream.columns || 80,
+    // A pipe that is full keeps what is written in this process, even when `write` answers true: an exit would lose it.
     write: (text) => {
-      if (!stream.write(text)) room = new Promise((resolve) => stream.once("drain", resolve));
+      taken = new Promise((resolve) => {
+        stream.write(text, () => {
+          resolve();
+        });
+      });
     },
-    flushed: () => room,
+    flushed: () => taken,
   };
 }
 

@@ -34,7 +34,8 @@ export function buildProgram(cli: Cli, end: (code: number) => void): Command {
     .description("Your own Batch API: jobs over large inputs, exact counts, nothing lost")
     .version(cli.version, "-V, --version", "print the version")
     .helpOption("-h, --help", "print help")
-    .helpCommand("help [COMMAND]", "print help of a command");
+    .helpCommand("help [COMMAND]", "print help of a command")
+    .showHelpAfterError("(millrace --help lists the commands)");
   const add = (text: string, description: string, load: Load): Command => {
     const command = program.command(text).description(description);
     const names = command.registeredArguments.length;
@@ -92,7 +93,7 @@ function addSubmitting(add: Add): void {
     .option("--dry-run", "only check it, and list what would be read")
     .option("--idempotency-key <KEY>", "the same key and body give the same job")
     .option("--watch", "stay with the job until its end");
-  const retry = add("retry <NAMES...>", "run the failed items of an ended job again, as a new job: [API] JOB", () =>
+  const retry = add("retry <JOB...>", "run the failed items of an ended job again, as a new job: [API] JOB", () =>
     import("./commands/retry.ts").then((module) => module.retry),
   );
   retry
@@ -102,7 +103,7 @@ function addSubmitting(add: Add): void {
     .option("--idempotency-key <KEY>", "the same key and options give the same job")
     .option("--watch", "stay with the new job until its end")
     .addHelpText("after", RETRY_HELP);
-  add("stop <NAMES...>", "stop a job: [API] JOB; what has succeeded stays", () =>
+  add("stop <JOB...>", "stop a job: [API] JOB; what has succeeded stays", () =>
     import("./commands/stop.ts").then((module) => module.stop),
   );
 }
@@ -115,22 +116,22 @@ function addReading(add: Add): void {
     .option("--state <STATE>", "only jobs of this state")
     .option("--limit <N>", "at most so many jobs", wholeNumber(1, LIMITS.jobsPageMax))
     .option("--cursor <JOB>", "those behind this job");
-  add("watch <NAMES...>", "follow a job to its end: [API] JOB, or API for its newest", () =>
+  add("watch <JOB...>", "follow a job to its end: [API] JOB, or API for its newest", () =>
     import("./commands/watch.ts").then((module) => module.watch),
   );
-  add("logs <NAMES...>", "print what workers and handlers said: [API] JOB, or API for its newest", () =>
+  add("logs <JOB...>", "print what workers and handlers said: [API] JOB, or API for its newest", () =>
     import("./commands/logs.ts").then((module) => module.logs),
   )
     .option("-f, --follow", "go on until the job has ended")
     .option("--worker <NAME>", "only this worker");
-  add("results <NAMES...>", "print results as JSON lines: [API] JOB, or API for its newest", () =>
+  add("results <JOB...>", "print results as JSON lines: [API] JOB, or API for its newest", () =>
     import("./commands/results.ts").then((module) => module.results),
   )
     .option("--failed", "the failed items in place of the results")
     .option("--family", "of the job, what it retries and its retries as one: each item once, its newest success")
     .option("-f, --follow", "go on until the job has ended")
     .option("-o, --file <FILE>", "write to FILE in place of stdout");
-  add("verify [NAMES...]", "check the promises on a job's objects: [API] JOB", () =>
+  add("verify [NAMES...]", "check the promises on a job's objects: [API] JOB, or API for its newest", () =>
     import("./commands/verify.ts").then((module) => module.verify),
   )
     .option("--all", "check every job, or those of one API")

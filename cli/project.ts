@@ -1,8 +1,9 @@
 /** A project's folder, read and checked before anything is asked of a service. */
-import { resolve } from "node:path";
+import { existsSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { packProject } from "../services/project/project-folder.ts";
 import { ProjectInvalid } from "../services/project/project-files.ts";
-import { readProjectSpec } from "../services/project/project-spec.ts";
+import { PROJECT_FILES, readProjectSpec } from "../services/project/project-spec.ts";
 import { faultSentence } from "../services/protocol/problems.ts";
 import { CliError } from "./cli-error.ts";
 import type { Cli } from "./cli.ts";
@@ -18,17 +19,30 @@ export interface Project {
 /** `api` chooses among several of a `cortex.yaml`. Throws `CliError`. */
 export async function readProject(cli: Cli, folder: string, api: string | undefined): Promise<Project> {
   try {
+    checkHasSpec(cli, folder);
     const { archive, files } = await packProject(resolve(cli.folder, folder), cli.home);
     const read = readProjectSpec(files, api);
     if (read.kind === "spec") return { name: read.spec.name, archive };
     if (read.kind === "faults")
       throw new CliError(read.faults.map((fault) => `${folder}: ${faultSentence(fault)}`).join("\n"));
-    const fix = "add a millrace.yaml with name and handler, or name the folder that has one";
-    throw new CliError(`${folder} has neither millrace.yaml nor cortex.yaml; ${fix}`);
+    throw noSpec(folder);
   } catch (error) {
     if (error instanceof ProjectInvalid) throw new CliError(error.message, undefined, error);
     throw error;
   }
+}
+
+/** Before the folder is read: the wrong one may be large, and have faults that are none of a project's. */
+function checkHasSpec(cli: Cli, folder: string): void {
+  const path = resolve(cli.folder, folder);
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  const here = PROJECT_FILES.some((name) => existsSync(join(path, name)));
+  if (isFolder && path !== cli.home && !here) throw noSpec(folder);
+}
+
+function noSpec(folder: string): CliError {
+  const fix = "add a millrace.yaml with name and handler, or name the folder that has one";
+  return new CliError(`${folder} has neither millrace.yaml nor cortex.yaml; ${fix}`);
 }
 
 export interface DeployedApi {

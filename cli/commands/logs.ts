@@ -1,5 +1,6 @@
 import type { LogLine } from "../../services/backends/log-store.ts";
 import { CLI_EXIT } from "../../services/protocol/exit-codes.ts";
+import type { Job } from "../bar.ts";
 import type { Cli } from "../cli.ts";
 import type { CommonOptions } from "../common-options.ts";
 import { connectToRead } from "../connection.ts";
@@ -29,16 +30,25 @@ export async function logs(cli: Cli, names: readonly string[], options: LogsOpti
       return signal.aborted ? CLI_EXIT.detached : CLI_EXIT.ok;
     }
     let cursor: string | undefined;
+    let shown = 0;
     for (;;) {
       const page = await client.page(cursor === undefined ? path : `${path}&cursor=${encodeURIComponent(cursor)}`);
       for (const line of page.lines) show(line);
+      shown += page.lines.length;
       await cli.out.flushed();
-      if (page.lines.length === 0 || page.cursor === undefined || page.cursor === cursor) return CLI_EXIT.ok;
+      if (page.lines.length === 0 || page.cursor === undefined || page.cursor === cursor) break;
       ({ cursor } = page);
     }
+    if (shown === 0) cli.err.write(`${noLines(job, options)}\n`);
+    return CLI_EXIT.ok;
   } finally {
     await connection.close();
   }
+}
+
+function noLines(job: Job, { worker }: LogsOptions): string {
+  if (worker === undefined) return `job ${job.job_id} is ${job.state}: nobody has said anything yet`;
+  return `--worker: no worker "${worker}" of job ${job.job_id} has said anything; \`millrace logs ${job.job_id}\` has their names`;
 }
 
 function workerQuery({ worker }: LogsOptions): string {

@@ -1,11 +1,9 @@
 import { CLI_EXIT } from "../../services/protocol/exit-codes.ts";
-import { isJobId } from "../../services/protocol/ids.ts";
 import type { Job } from "../bar.ts";
-import { CliError } from "../cli-error.ts";
 import type { Cli } from "../cli.ts";
 import type { CommonOptions } from "../common-options.ts";
 import { connect } from "../connection.ts";
-import { findJob, pathOfJob } from "../job-address.ts";
+import { checkJobNamed, findJob, pathOfJob } from "../job-address.ts";
 import { changesOf, type ChangeOptions } from "../submission.ts";
 import { checkKey } from "./submit.ts";
 import { watchJobs } from "./watch.ts";
@@ -19,8 +17,7 @@ export interface RetryOptions extends CommonOptions, ChangeOptions {
 
 /** Runs failed items of an ended job again, as a new job; says which items, and on which version. */
 export async function retry(cli: Cli, names: readonly string[], options: RetryOptions): Promise<number> {
-  const id = names.at(-1) ?? "";
-  if (!isJobId(id)) throw new CliError(`JOB: found "${id}"; give the id of a job, which has 16 hex digits`);
+  checkJobNamed(names);
   const { idempotencyKey: key } = options;
   if (key !== undefined) checkKey(key);
   const fields = {

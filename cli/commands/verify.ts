@@ -86,12 +86,15 @@ async function verifyAll(
       else cli.out.write(`${(report.sound ? [soundLine(report, paint)] : reportLines(report, paint)).join("\n")}\n`);
     }
   }
+  if (jobs === 0 && only !== undefined)
+    throw new CliError(
+      `--all: no API "${only}" with a job is there; \`millrace list\` shows the APIs`,
+      CLI_EXIT.notFound,
+    );
   if (output !== "json")
     cli.out.write(
       `${countOf(jobs, "job")}, ${String(broken)} of them BROKEN\n`.replace(", 0 of them BROKEN", ": sound"),
     );
-  if (jobs === 0 && only !== undefined)
-    throw new CliError(`--all: no API "${only}" with a job is there`, CLI_EXIT.notFound);
   return broken === 0 ? CLI_EXIT.ok : CLI_EXIT.failed;
 }
 

@@ -1,5 +1,5 @@
 /** What the demo's results say, from the rows themselves. */
-import { counted, percent } from "../amounts.ts";
+import { counted } from "../amounts.ts";
 import type { Paint } from "../paint.ts";
 import { tableLines } from "../table.ts";
 
@@ -88,7 +88,7 @@ export class TypeSummary {
         label,
         group,
         counted(files),
-        percent(files, total),
+        share(files, total),
         counted(misnamed),
       ]);
     const rest = all.slice(TYPES_SHOWN);
@@ -98,7 +98,7 @@ export class TypeSummary {
         `${counted(rest.length)} other types`,
         "",
         counted(sum("files")),
-        percent(sum("files"), total),
+        share(sum("files"), total),
         counted(sum("misnamed")),
       ]);
     }
@@ -117,4 +117,10 @@ export class TypeSummary {
     if (index < 0 || index >= this.#seen.length) this.#foreign += 1;
     else this.#seen[index] = Math.min(2, (this.#seen[index] ?? 0) + 1);
   }
+}
+
+/** To the nearest one, so that the column adds up to about 100; what is there is never told as nothing. */
+function share(files: number, total: number): string {
+  const rounded = Math.round((files / total) * 100);
+  return rounded === 0 ? "<1 %" : `${String(rounded)} %`;
 }

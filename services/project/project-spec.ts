@@ -19,6 +19,9 @@ export type ProjectSpec =
   | { readonly kind: "missing" }
   | { readonly kind: "faults"; readonly file: string; readonly faults: readonly Fault[] };
 
+/** What makes a folder a project; the first that is there counts. */
+export const PROJECT_FILES: readonly string[] = ["millrace.yaml", "cortex.yaml"];
+
 /** Python files named in a fault about a missing handler. */
 const FILES_NAMED = 5;
 
@@ -27,7 +30,7 @@ const FILES_NAMED = 5;
  * in a `cortex.yaml` it chooses one, and a `millrace.yaml` must have it. Undefined: whichever there is.
  */
 export function readProjectSpec(files: ProjectFiles, wanted?: string): ProjectSpec {
-  const file = ["millrace.yaml", "cortex.yaml"].find((name) => files.has(name));
+  const file = PROJECT_FILES.find((name) => files.has(name));
   const text = file === undefined ? undefined : files.get(file)?.bytes.toString("utf8");
   if (file === undefined || text === undefined) return { kind: "missing" };
   const parsed = parseYaml(text, file, wanted);

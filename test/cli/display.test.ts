@@ -125,6 +125,17 @@ describe("tables", () => {
     expect(lines).toContain("                 all is well");
     expect(lines).toContain("warning          a field was ignored");
   });
+
+  it("tell what an early end skipped, and of workers only when some were asked for", () => {
+    const items = { total: 64, succeeded: 26, failed: 0, running: 0, waiting: 0 };
+    const none = { asked: 0, pending: 0, starting: 0, ready: 0, lost: 0, sick: 0 };
+    const stopped = jobLines(aJobOnWire({ state: "stopped", items }), NOW, plain);
+    const pending = jobLines(aJobOnWire({ state: "pending", workers: none }), NOW, plain);
+
+    expect(stopped).toContain("items            64: 26 succeeded, 0 failed, 38 skipped");
+    expect(jobLines(aJobOnWire(), NOW, plain).join()).not.toContain("skipped");
+    expect(pending.join()).not.toContain("asked");
+  });
 });
 
 describe("amounts", () => {

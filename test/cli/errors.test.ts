@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo, type Server } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -67,6 +67,17 @@ const ALONE: readonly string[] = [
   "stop echo",
   `results ${JOB}`,
   "list echo --limit 0",
+  "list --state running",
+  "retry",
+  "retry echo",
+  `retry ${JOB} --attempts x`,
+  `retry ${JOB} --minutes 5`,
+  `retry ${JOB} --config @nowhere.json`,
+  `results ${JOB} --family --follow`,
+  "verify",
+  `verify ${JOB} --store bucket`,
+  "serve --keep-results x",
+  "serve --keep-records -1",
 ];
 
 /** Command lines that are wrong for a running service. */
@@ -90,6 +101,10 @@ const SERVED: readonly string[] = [
   `stop ${JOB}`,
   `verify ${JOB}`,
   "verify nothing",
+  "verify --all nothing",
+  `retry ${JOB}`,
+  `retry echo ${JOB}`,
+  "deploy unlike",
 ];
 
 let user: CliUser;
@@ -103,6 +118,8 @@ beforeAll(async () => {
   await writeProject(join(user.home, "no-handler"), { "millrace.yaml": SPEC, "main.py": HANDLER });
   await writeProject(join(user.home, "misspelt"), { "millrace.yaml": `${SPEC}worker: 2\n`, "handler.py": HANDLER });
   await mkdir(join(user.home, "empty"));
+  await mkdir(join(user.home, "unlike"));
+  await symlink("/etc/hosts", join(user.home, "unlike", "a-link-that-leads-out"));
   await mkdir(join(user.home, "data"));
   await writeFile(join(user.home, "data", "a.txt"), "a");
   await writeFile(join(user.home, "plain.txt"), "plain");

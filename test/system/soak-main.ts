@@ -10,18 +10,17 @@ const HELP = `npm run soak -- [options]: kills, drains and freezes a whole syste
                 needs what npm run test:cloud needs. From 60 s on each kind of fault must have happened
 `;
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: "string" },
-    minutes: { type: "string" },
-    seed: { type: "string", default: "1" },
-    cloud: { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  },
-});
+const OPTIONS = {
+  seconds: { type: "string" },
+  minutes: { type: "string" },
+  seed: { type: "string", default: "1" },
+  cloud: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+} as const;
 const say = (sentence: string) => process.stdout.write(`${sentence}\n`);
 
 async function run(): Promise<void> {
+  const { values } = parseArgs({ options: OPTIONS });
   if (values.help) {
     process.stdout.write(HELP);
     return;
@@ -46,6 +45,8 @@ function numberOf(option: string, text: string): number {
 try {
   await run();
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(
+    `${error instanceof Error ? error.message : String(error)}\n(npm run soak -- --help says more)\n`,
+  );
   process.exitCode = 1;
 }
