@@ -6,7 +6,7 @@ export const layers = {
   /** Rendering a stack takes a second, and twenty of them where processors are busy. */
   unit: { command: "test", folder: "test", timeoutSeconds: 60, alone: false },
   contracts: { command: "test", folder: "test/contracts", timeoutSeconds: 30, alone: false },
-  simulation: { command: "test", folder: "test/simulation", timeoutSeconds: 120, alone: false },
+  simulation: { command: "test", folder: "test/simulation", timeoutSeconds: 300, alone: false },
   sweep: { command: "test", folder: "test/sweep", timeoutSeconds: 120, alone: false },
   /** Processes for both processors. */
   mutants: { command: "test", folder: "test/mutants", timeoutSeconds: 240, alone: true },

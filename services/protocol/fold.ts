@@ -29,6 +29,9 @@ export interface Winner {
   readonly ledger: string;
 }
 
+/** Room for so many batches at first, as most jobs have few; it doubles. */
+const FIRST_BATCHES = 16;
+
 /** Some 22 bytes a batch. */
 export class LedgerFold {
   readonly counts: FoldCounts = {
@@ -43,13 +46,13 @@ export class LedgerFold {
   readonly #itemsOf: (batch: number) => number;
   readonly #ledgers: string[] = [];
   readonly #ledgerIndex = new Map<string, number>();
-  #rank = new Uint8Array(1024);
-  #attempt = new Uint8Array(1024);
-  #failedAttempts = new Uint32Array(1024);
-  #ledger = new Int32Array(1024);
-  #itemsFailed = new Int32Array(1024);
-  #seconds = new Float32Array(1024);
-  #settled = new Uint8Array(1024);
+  #rank = new Uint8Array(FIRST_BATCHES);
+  #attempt = new Uint8Array(FIRST_BATCHES);
+  #failedAttempts = new Uint32Array(FIRST_BATCHES);
+  #ledger = new Int32Array(FIRST_BATCHES);
+  #itemsFailed = new Int32Array(FIRST_BATCHES);
+  #seconds = new Float32Array(FIRST_BATCHES);
+  #settled = new Uint8Array(FIRST_BATCHES);
 
   /** `itemsOf`: items of a batch, asked only for batches that failed as a whole by verdicts alone. */
   constructor(attempts: number, itemsOf: (batch: number) => number) {
@@ -141,7 +144,7 @@ export class LedgerFold {
     return (this.#rank[batch] ?? 0) >= RANK.some ? (this.#itemsFailed[batch] ?? 0) : this.#itemsIn(batch);
   }
 
-  #items = new Int32Array(1024);
+  #items = new Int32Array(FIRST_BATCHES);
 
   #itemsIn(batch: number): number {
     return (this.#rank[batch] ?? 0) === 0 ? this.#itemsOf(batch) : (this.#items[batch] ?? 0);

@@ -139,4 +139,12 @@ export const driverMutants: readonly Mutant[] = [
     replace: "if (job.state.record.sent_through < 0) await",
     caughtBy: simulation,
   },
+  {
+    name: "failed before its last attempt",
+    bug: "the driver takes a batch for failed, and tells so, while one attempt of it is left",
+    file: "services/batch-api/driver/running-job.ts",
+    find: "attempts: spec.attempts,",
+    replace: "attempts: Math.max(1, spec.attempts - 1),",
+    caughtBy: simulation,
+  },
 ];

@@ -28,4 +28,20 @@ export const splitterMutants: readonly Mutant[] = [
     replace: "      splits: split,\n      ...before,\n      batches: before.batches + 1,",
     caughtBy: simulation,
   },
+  {
+    name: "a retry leaves out a run of items",
+    bug: "of the items of a batch that are retried, the first ones are passed over",
+    file: "services/batch-api/splitter/retried-items.ts",
+    find: "this.#runs = (await this.#runsOf(spans, first, wanted, batchItems)).reverse();",
+    replace: "this.#runs = (await this.#runsOf(spans, first, wanted, batchItems)).reverse().slice(0, 1);",
+    caughtBy: { by: "simulation", seeds: 200 },
+  },
+  {
+    name: "a family shows the older result",
+    bug: "items that a retry brought stand in the family under their index in the retry",
+    file: "services/batch-api/jobs/family.ts",
+    find: '`{"index":${String(newest.origin)},${newest.row',
+    replace: '`{"index":${String(indexOf(newest.row))},${newest.row',
+    caughtBy: simulation,
+  },
 ];

@@ -27,18 +27,26 @@ export const workerMutants: readonly Mutant[] = [
   {
     name: "no epoch check",
     bug: "a worker runs whatever its lane brings, also what was sent for another job",
-    file: "services/worker/worker.ts",
-    find: "if (message.epoch < identity.epoch) dropped.push(receipt);",
-    replace: "if (message.epoch < 0) dropped.push(receipt);",
+    file: "services/worker/lane-view.ts",
+    find: 'if (epoch < ours.epoch) return "before";',
+    replace: 'if (epoch < ours.epoch) return "now";',
     caughtBy: simulation,
+  },
+  {
+    name: "no job check",
+    bug: "a worker runs what was sent for another job in an epoch of the same number, before the lane's record was removed",
+    file: "services/worker/lane-view.ts",
+    find: "if (epoch === ours.epoch && job === ours.job)",
+    replace: "if (epoch === ours.epoch)",
+    caughtBy: { by: "test", file: "test/worker/worker.test.ts", says: "drops what was sent for another job" },
   },
   {
     name: "a zombie acknowledges",
     bug: "a worker of a former epoch removes what was sent to the workers of the next one",
     file: "services/worker/worker.ts",
-    find: "else if (message.epoch > identity.epoch || this.#over.signal.aborted) returned.push(receipt);",
+    find: 'else if (sent === "after" || this.#over.signal.aborted) returned.push(receipt);',
     replace:
-      "else if (message.epoch > identity.epoch) dropped.push(receipt);\n" +
+      'else if (sent === "after") dropped.push(receipt);\n' +
       "      else if (this.#over.signal.aborted) returned.push(receipt);",
     caughtBy: simulation,
   },
@@ -141,5 +149,21 @@ export const workerMutants: readonly Mutant[] = [
     find: "if (left.length > 0) await queue.release(",
     replace: "if (left.length > 1e9) await queue.release(",
     caughtBy: { by: "test", file: "test/worker/worker.leaving.test.ts", says: "aborts, hands back and releases" },
+  },
+  {
+    name: "a closed hook is recorded",
+    bug: "who ran the hook writes its end down, though the claim has moved since, or a stop has closed it",
+    file: "services/worker/completion.ts",
+    find: "if (found === undefined || !isMine(found, claim)) return; // it moved",
+    replace: "if (found === undefined) return; // it moved",
+    caughtBy: simulation,
+  },
+  {
+    name: "an error quotes its item",
+    bug: "the error row of an item that is no JSON says what stands in it",
+    file: "services/worker/attempt-end.ts",
+    find: "are not JSON; mend that item",
+    replace: "are not JSON (${item.bytes.toString()}); mend that item",
+    caughtBy: simulation,
   },
 ];

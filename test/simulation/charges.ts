@@ -35,5 +35,7 @@ function isDoneBy({ planned }: UserJob, { index, batch }: ErrorRow, deed: Deed):
   const bad = script.deeds.get(batch);
   if (bad?.first.includes(deed) !== true) return false;
   if (submission.isolate === false || bad.item === undefined) return true;
+  // Data that has changed since is not read again, so that nobody can tell a failed batch's items apart.
+  if (planned.changesAfterMs !== undefined) return true;
   return index === Math.min(batch * batchSize + bad.item, items.length - 1);
 }

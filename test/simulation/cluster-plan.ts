@@ -27,6 +27,8 @@ export interface ClusterPlan {
   readonly laptop?: boolean;
   /** How often services look; default: often. */
   readonly pace?: ServicePace;
+  /** How long a worker's poll waits. */
+  readonly pollSeconds: number;
   readonly between?: Between;
 }
 
@@ -36,6 +38,9 @@ export interface Between {
   store(process: SimulatedProcess, store: ObjectStore): ObjectStore;
   queue(process: SimulatedProcess, queue: BatchQueue): BatchQueue;
 }
+
+/** Of all simulated clusters. */
+export const LEASE_SECONDS = 5;
 
 /** The plan of a seed. */
 export function drawPlan(seed: number): ClusterPlan {
@@ -49,13 +54,13 @@ export function drawPlan(seed: number): ClusterPlan {
   const dataset = new MemoryDataset();
   // One after the other: a draw in another place is another run.
   const worlds = chance.fork();
-  const faultsEndMs = faultFree ? 0 : chance.skewed(3_000, 40_000);
+  const faultsEndMs = faultFree ? 0 : chance.skewed(3_000, 30_000);
   const lanes = crowded ? 1 : chance.pick(rates.laneGone > 0 ? [1, 2, 3] : [1, 1, 2]);
   const handlerProcesses = chance.pick([1, 1, 2]);
   const appendsMax = laptop ? undefined : chance.pick([undefined, 2, 8]);
   const jobs = drawWorkload(chance, dataset, !faultFree, crowded ? 3 : chance.integer(1, 3));
   const bareMessages = chance.is(0.2);
   // Each look costs as much as all that happens between two: most services look about as rarely as those in a cloud.
-  const pace = laptop ? LAPTOP : chance.pick([OFTEN, RARELY, RARELY, RARELY]);
-  return { chance: worlds, rates, faultFree, faultsEndMs, lanes, handlerProcesses, appendsMax, bareMessages, dataset, jobs, pace, laptop }; // prettier-ignore
+  const pace = laptop ? LAPTOP : chance.pick([OFTEN, RARELY, RARELY, RARELY, RARELY, RARELY]);
+  return { chance: worlds, rates, faultFree, faultsEndMs, lanes, handlerProcesses, appendsMax, bareMessages, dataset, jobs, pace, pollSeconds: LEASE_SECONDS / 3, laptop }; // prettier-ignore
 }

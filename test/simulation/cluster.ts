@@ -4,7 +4,8 @@ import type { ObjectStore } from "../../services/backends/object-store.ts";
 import { encodeStored } from "../../services/batch-api/jobs/stored.ts";
 import { apiKeys } from "../../services/protocol/keys.ts";
 import { aVersion } from "../support/builders.ts";
-import type { ClusterPlan } from "./cluster-plan.ts";
+import { LEASE_SECONDS, type ClusterPlan } from "./cluster-plan.ts";
+import { itemsToRetry, outsideService } from "./family.ts";
 import { SimulatedDataset } from "./simulated-dataset.ts";
 import { SimulatedPlatform, SimulatedPool, type Launch } from "./simulated-pool.ts";
 import { SimulatedProcess, type ProcessOptions } from "./simulated-process.ts";
@@ -16,14 +17,15 @@ import { SimulatedStore } from "./simulated-store.ts";
 import { startWorker } from "./simulated-worker.ts";
 import { UserJob } from "./user-job.ts";
 import { Watch } from "./watch.ts";
-import { API } from "./workload.ts";
+import { API, changeFile } from "./workload.ts";
 import { World, type Telling } from "./world.ts";
 
 /** A service with its workers, store, queue and users, as planned. */
 export class Cluster {
   readonly world: World;
   readonly store: MemoryStore;
-  readonly jobs: readonly UserJob[];
+  /** Those that were planned, then their retries. */
+  readonly jobs: UserJob[];
   readonly watch: Watch;
   readonly faultsEndMs: number;
   readonly faultFree: boolean;
@@ -39,13 +41,13 @@ export class Cluster {
     this.#plan = plan;
     this.faultFree = plan.faultFree;
     this.faultsEndMs = plan.faultsEndMs;
-    this.world = new World(plan.chance, plan.rates, 5, telling);
+    this.world = new World(plan.chance, plan.rates, LEASE_SECONDS, telling);
     const { world } = this;
     this.store = new MemoryStore({
       clock: { monotonicMs: () => world.nowMs, wallMs: () => Date.UTC(2026, 0, 1) + Math.floor(world.nowMs), sleep: () => Promise.reject(new Error("not here")) }, // prettier-ignore
     });
     this.jobs = plan.jobs.map((planned) => new UserJob(world, planned));
-    this.watch = new Watch(world, this.store, this.jobs);
+    this.watch = new Watch(world, this.jobs);
     this.#lanes = new SimulatedLanes(world, this.watch, plan.bareMessages);
     this.#platform = new SimulatedPlatform(world, this.#launch);
     this.#laptop = plan.laptop === true ? new SimulatedLaptop(world, this.watch) : undefined;
@@ -63,7 +65,13 @@ export class Cluster {
   async run(): Promise<void> {
     const { world } = this;
     await this.#deploy();
-    for (const job of this.jobs) job.live(() => world.chance.pick(this.#services));
+    for (const job of this.jobs) {
+      job.live(
+        () => world.chance.pick(this.#services),
+        () => itemsToRetry(outsideService(this), job),
+      );
+    }
+    for (const [number, job] of this.jobs.entries()) job.listed = () => { this.#changeLater(number, job); }; // prettier-ignore
     this.#everySecond();
     world.timeline.after(this.faultsEndMs, () => {
       this.#endFaults();
@@ -76,10 +84,21 @@ export class Cluster {
     });
   }
 
+  /** A user writes other data over what their job reads. */
+  #changeLater(number: number, { planned, name }: UserJob): void {
+    const { world } = this;
+    if (planned.changesAfterMs === undefined) return;
+    world.timeline.after(planned.changesAfterMs, () => {
+      world.count("data changed under its job");
+      world.tell("user", `writes over the data of ${name}`);
+      changeFile(this.#plan.dataset, number);
+    });
+  }
+
   /** All jobs are final, and all that they held was given back. */
   #isOver(): boolean {
     if (this.world.nowMs <= this.faultsEndMs || this.watch.activeJobs > 0) return false;
-    return this.jobs.every((job) => job.isFinal) && this.#workers.every(({ isDead }) => isDead);
+    return this.jobs.every((job) => job.isOver) && this.#workers.every(({ isDead }) => isDead);
   }
 
   #hangs(): string {
@@ -184,6 +203,7 @@ export class Cluster {
       index,
       worker,
       processes: this.#plan.handlerProcesses,
+      pollSeconds: this.#plan.pollSeconds,
       hook: job?.planned.script.hook !== "none",
       startFails: () => job?.planned.script.broken === true || world.chance.is(world.rates.startFails),
       deeds: this.watch.deedsOf(name, process),
@@ -210,6 +230,7 @@ export class Cluster {
   #endFaults(): void {
     this.world.endFaults();
     this.#lanes.restore();
+    this.#platform.restore();
     this.world.tell("--", "FAULTS END");
     for (const service of this.#services) service?.process.wake();
     for (const worker of this.#workers) worker.wake();

@@ -1,4 +1,3 @@
-import { createJobService } from "../../services/batch-api/jobs/jobs.ts";
 import { verifyJob } from "../../services/batch-api/jobs/verify/verify.ts";
 import { readState } from "../../services/batch-api/jobs/state-record.ts";
 import type { ErrorRow, ResultRow, StateRecord } from "../../services/protocol/jobs.ts";
@@ -7,6 +6,7 @@ import type { CompletionRecord } from "../../services/protocol/jobs.ts";
 import type { LaneRecord } from "../../services/protocol/lanes.ts";
 import { chargeProblems } from "./charges.ts";
 import type { Cluster } from "./cluster.ts";
+import { familyProblems, outsideService } from "./family.ts";
 import type { UserJob } from "./user-job.ts";
 import { API } from "./workload.ts";
 
@@ -22,7 +22,7 @@ export async function endProblems(cluster: Cluster): Promise<string[]> {
     }
     const { state } = await readState(cluster.store, API, id);
     problems.push(...endedForAReason(cluster, user, state), ...(await rowProblems(cluster, user, id, state)));
-    problems.push(...(await hookProblems(cluster, user, id)));
+    problems.push(...(await hookProblems(cluster, user, id)), ...(await familyProblems(outsideService(cluster), user)));
     if (cluster.faultFree) problems.push(...ranOnce(cluster, user, id));
   }
   problems.push(...(await leftovers(cluster)));
@@ -30,13 +30,18 @@ export async function endProblems(cluster: Cluster): Promise<string[]> {
 }
 
 /** A job fails, stops or times out only where its user or its handler asked for that. */
-function endedForAReason(cluster: Cluster, { name, planned }: UserJob, { state, cause }: StateRecord): string[] {
+function endedForAReason(cluster: Cluster, user: UserJob, { state, cause }: StateRecord): string[] {
+  const { name, planned } = user;
   const { submission, script, stopAtMs } = planned;
   const wrong = (why: string) => [`job ${name} is ${state}, and ${why}: ${JSON.stringify(cause)}`];
   if (state === "stopped") return stopAtMs === undefined ? wrong("nobody stopped it") : [];
   if (state === "timed_out") return submission.timeoutSeconds === null ? wrong("it has no timeout") : [];
   if (state === "failed" && cause?.kind === "failed") {
     if (cause.reason === "completion_failed") return script.hook === "raises" ? [] : wrong("its hook does not fail");
+    if (cause.reason === "split_failed" && planned.changesAfterMs !== undefined) {
+      cluster.world.count("split of changed data");
+      return [];
+    }
     if (cause.reason !== "worker_error") return wrong("nothing is wrong with it");
     const excused = script.broken || cluster.world.chosenRates.startFails > 0;
     return excused ? [] : wrong("its handler can be started");
@@ -47,13 +52,7 @@ function endedForAReason(cluster: Cluster, { name, planned }: UserJob, { state, 
 /** I1, I4, I16: each item is in the results or in the errors, once; a result is what the handler made of this very item. */
 async function rowProblems(cluster: Cluster, user: UserJob, id: string, { state }: StateRecord): Promise<string[]> {
   const { name, planned } = user;
-  const jobs = createJobService({
-    store: cluster.store,
-    lanes: 1,
-    live: () => undefined,
-    poke: () => undefined,
-    ...cluster.outside,
-  });
+  const jobs = outsideService(cluster);
   const options = { follow: false, signal: new AbortController().signal };
   const problems: string[] = [];
   const seen = new Map<number, string>();

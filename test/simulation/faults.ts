@@ -25,6 +25,8 @@ export interface FaultRates {
   readonly drained: number;
   /** Its node is cut off from the platform, which takes it for ended; it lives on. */
   readonly cutOff: number;
+  /** Of a pod's start: its image cannot be pulled, until faults end. */
+  readonly pullStuck: number;
   /** Of a handler's start. */
   readonly startFails: number;
   /** Of a service, per second: it is asked to leave, and another one comes. */
@@ -46,6 +48,7 @@ const NONE: FaultRates = {
   poolGone: 0,
   drained: 0,
   cutOff: 0,
+  pullStuck: 0,
   startFails: 0,
   leaves: 0,
 };
@@ -66,6 +69,7 @@ const HIGHEST: FaultRates = {
   poolGone: 0.05,
   drained: 0.1,
   cutOff: 0.3,
+  pullStuck: 0.4,
   startFails: 0.2,
   leaves: 0.05,
 };

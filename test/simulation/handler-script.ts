@@ -42,7 +42,7 @@ export function drawScript(
     deeds.set(batch, { first: Array.from({ length: runs }, () => one), forever: chance.is(0.4), ...item });
   }
   const hook = chance.pick(["none", "succeeds", "succeeds", dreadful ? "raises" : "succeeds", dreadful ? "kills the worker once" : "none"] as const); // prettier-ignore
-  const secondsMax = slow ? chance.between(5, 20) : chance.skewed(0.01, 3);
+  const secondsMax = slow ? chance.between(5, 15) : chance.skewed(0.01, 1);
   // In long jobs alone: in a short one nobody can tell whose fault it is.
   const badMachine = dreadful && batches >= 60 && hook === "succeeds";
   return { hook, broken: dreadful && chance.is(0.03), badMachine, secondsMin: secondsMax / 10, secondsMax, deeds };

@@ -58,7 +58,8 @@ export class JobRuns {
   }
 
   /** I1, I14: what is written down as done was done. */
-  noteOutcome({ batch, result, items, failed }: OutcomeLine): void {
+  noteOutcome({ batch, result, items, failed, cause }: OutcomeLine): void {
+    if (cause === "input_changed") this.#world.count("batch of changed data");
     if (result === "none" || this.#user === undefined) return;
     if (result === "some" && this.#parted.has(batch)) this.#world.count("bad item told apart");
     const first = batch * this.#user.planned.batchSize;

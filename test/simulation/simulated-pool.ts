@@ -46,6 +46,8 @@ export class SimulatedPlatform {
   readonly #launch: Launch;
   readonly #restartsMax: number;
   readonly #generations = new Map<string, Generation>();
+  /** Pods whose image cannot be pulled, as what they do once it can. */
+  readonly #stuck: (() => void)[] = [];
 
   constructor(world: World, launch: Launch) {
     this.world = world;
@@ -94,6 +96,11 @@ export class SimulatedPlatform {
       if (world.nowMs < graceEndsMs) continue;
       for (const pod of pods) pod.running?.process.crash("killed after its grace");
     }
+  }
+
+  /** All images can be pulled again. */
+  restore(): void {
+    for (const pulled of this.#stuck.splice(0)) pulled();
   }
 
   /** All workers of the platform that run now. */
@@ -169,10 +176,14 @@ export class SimulatedPlatform {
       disrupted: false,
     };
     generation.pods.push(pod);
-    world.timeline.after(world.pace.skewed(50, 3_000), () => {
+    const pulled = () => {
       if (generation.stopped) this.#ended(pod, undefined);
       else this.#run(pod);
-    });
+    };
+    if (world.chance.is(world.rates.pullStuck)) {
+      world.count("image pull stuck");
+      this.#stuck.push(pulled);
+    } else world.timeline.after(world.pace.skewed(50, 3_000), pulled);
   }
 
   #run(pod: Pod): void {
@@ -255,9 +266,9 @@ export class SimulatedPool implements WorkerPool {
   }
 
   workers(job: string, epoch: number): Promise<readonly PoolWorker[]> {
-    return this.#process.call(
+    return this.#process.look(
       () => `workers of ${job.slice(-5)}`,
-      async () => this.#platform.workers(job, epoch),
+      () => this.#platform.workers(job, epoch),
     );
   }
 

@@ -13,6 +13,9 @@ export interface ProcessOptions {
   readonly onCrash?: (why: string) => void;
 }
 
+/** How often a copy is fresh enough to answer. */
+const COPY_ANSWERS = 0.75;
+
 /** What befalls a call. */
 type Fault = "fine" | "crash" | "freeze" | "slow" | "lost request" | "lost reply" | "late";
 
@@ -34,6 +37,8 @@ export class SimulatedProcess implements Clock {
   readonly #sleepers = new WeakMap<AbortSignal, Set<() => void>>();
   /** What reached it while it was frozen. */
   #missed: (() => void)[] = [];
+  /** How often both ways of a call take time; each is an event more. */
+  protected readonly bothTakeTime: number = 0.1;
   /** When it last went on after a freeze. */
   wokenAtMs = -Infinity;
 
@@ -134,10 +139,18 @@ export class SimulatedProcess implements Clock {
     return this.#callBadly(fault, what, effect, isRefusal);
   }
 
+  /** Looks at what a copy in its own memory mostly tells at once, as the pool's mirror does; else as `call`. */
+  look<T>(what: Words, effect: () => T): Promise<T> {
+    if (this.#dead || !this.world.pace.is(COPY_ANSWERS)) return this.call(what, () => Promise.resolve(effect()));
+    return Promise.resolve(effect());
+  }
+
   /** Effect and answer come one after the other, or either of them without delay: any other call may come between. */
   #callWell<T>(what: Words, effect: () => Promise<T>): Promise<T> {
     const { world } = this;
-    const split = Math.floor(world.pace.fraction() * 3);
+    const draw = world.pace.fraction();
+    const apart = 1 - this.bothTakeTime;
+    const split = draw < apart / 2 ? 0 : draw < apart ? 1 : 2;
     return new Promise<T>((resolve, reject) => {
       const answer = (settle: () => void) => {
         if (split === 0) this.goOn(settle);

@@ -7,6 +7,7 @@ import { Replica } from "../../services/batch-api/driver/replica.ts";
 import type { JobService } from "../../services/batch-api/jobs/job-service.ts";
 import { createJobService } from "../../services/batch-api/jobs/jobs.ts";
 import { splitSource } from "../../services/batch-api/splitter/split-source.ts";
+import { noSecret } from "./secrets.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 import { API } from "./workload.ts";
 
@@ -36,7 +37,7 @@ export const OFTEN: ServicePace = { tickMs: 250, tickMinMs: 8, busyMs: 400, idle
 /** As `laptop.ts` has it, but for half of the looks. */
 export const LAPTOP: ServicePace = { tickMs: 200, tickMinMs: 8, busyMs: 500, idleMs: 1_000, stallMs: 5 * 60_000 };
 /** Four. */
-export const RARELY: ServicePace = { tickMs: 1_250, tickMinMs: 8, busyMs: 1_500, idleMs: 4_000, tellMs: 3_000 };
+export const RARELY: ServicePace = { tickMs: 1_500, tickMinMs: 8, busyMs: 2_500, idleMs: 4_000, tellMs: 3_000 };
 
 /** One replica of the service: the real driver and the real job service in a simulated process. */
 export interface SimulatedService {
@@ -62,6 +63,7 @@ export function startService(parts: ServiceParts): SimulatedService {
   const { world, name } = process;
   const tell = (fields: Readonly<Record<string, unknown>>, sentence: string) => {
     const error = fields["err"] instanceof Error ? `: ${fields["err"].name} ${fields["err"].message}` : "";
+    noSecret(world, "the service's log", `${sentence}${error} ${JSON.stringify(fields)}`);
     world.tell(name, () => `logs ${sentence}${error}`);
   };
   const replica = new Replica(

@@ -8,6 +8,7 @@ import { jobKeys, queueLane } from "../../services/protocol/keys.ts";
 import { HandlerStartFailed } from "../../services/worker/handlers/handler.ts";
 import { Worker } from "../../services/worker/worker.ts";
 import { SimulatedHandler, type Deeds } from "./simulated-handler.ts";
+import { noSecret } from "./secrets.ts";
 import type { RunningWorker } from "./simulated-pool.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 
@@ -20,6 +21,7 @@ export interface WorkerParts {
   readonly index: number;
   readonly worker: string;
   readonly processes: number;
+  readonly pollSeconds: number;
   readonly hook: boolean;
   readonly startFails: () => boolean;
   readonly deeds: Deeds;
@@ -82,7 +84,7 @@ function workerOf(parts: WorkerParts, spec: JobSpec): Worker {
     clock: process,
     random: world.pace.fork(),
     pace: {
-      pollSeconds: 0.5,
+      pollSeconds: parts.pollSeconds,
       laneReadSeconds: world.leaseSeconds / 3,
       flushSeconds: 0.01,
       flushSecondsPerWorker: 0,
@@ -97,6 +99,7 @@ function workerOf(parts: WorkerParts, spec: JobSpec): Worker {
       return { handler: new SimulatedHandler(process, parts.deeds, parts.hook), ready: { hook: parts.hook } };
     },
     say: (text) => {
+      noSecret(world, "a worker's log", text);
       world.tell(process.name, () => `says: ${text}`);
     },
   });

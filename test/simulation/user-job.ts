@@ -11,15 +11,33 @@ const PATIENCE_MS = 3_000;
 /** A job with the user who submits it, and perhaps stops it. */
 export class UserJob {
   readonly planned: PlannedJob;
+  /** The items that its retry must run, by their indexes here. */
+  toRetry: readonly number[] = [];
+  /** The job of its retry, once that was accepted. */
+  retried: UserJob | undefined;
   readonly #world: World;
   readonly #user: SimulatedProcess;
   /** Known once its spec is stored. */
   id: string | undefined;
-  state: JobState = "pending";
+  #state: JobState = "pending";
+  /** Its user has yet to hear of the retry that was planned. */
+  #awaitsRetry: boolean;
+  #end: () => void = () => undefined;
+  readonly #ended = new Promise<void>((resolve) => {
+    this.#end = resolve;
+  });
+  /** Call it when what its files are is written down for good. */
+  listed: () => void = () => undefined;
+  /** Call it when a worker has claimed its hook. */
+  hookClaimed: () => void = () => undefined;
+  readonly #claim = new Promise<void>((resolve) => {
+    this.hookClaimed = resolve;
+  });
 
   constructor(world: World, planned: PlannedJob) {
     this.#world = world;
     this.planned = planned;
+    this.#awaitsRetry = planned.retry !== undefined;
     this.#user = new SimulatedProcess(world, { kind: "client", name: "user" });
   }
 
@@ -27,8 +45,18 @@ export class UserJob {
     return this.id === undefined ? this.planned.idempotencyKey : this.id.slice(-5);
   }
 
-  get isFinal(): boolean {
-    return isFinal(this.state);
+  get state(): JobState {
+    return this.#state;
+  }
+
+  set state(state: JobState) {
+    this.#state = state;
+    if (isFinal(state)) this.#end();
+  }
+
+  /** It is final, and its user wants nothing more of it. */
+  get isOver(): boolean {
+    return isFinal(this.#state) && !this.#awaitsRetry;
   }
 
   get batches(): number {
@@ -40,11 +68,55 @@ export class UserJob {
     const { script, submission } = this.planned;
     const runMs = Math.max(script.secondsMax * 1000, (submission.batchTimeoutSeconds ?? 0) * 1000);
     const attempts = submission.attempts ?? 1;
-    return 36 * leaseMs + this.batches * attempts * runMs + attempts * 6 * leaseMs;
+    const batches = this.planned.retry === undefined ? this.batches : this.batches + this.planned.items.length;
+    const jobs = this.planned.retry === undefined ? 1 : 2;
+    return jobs * (36 + attempts * 6) * leaseMs + batches * attempts * runMs;
   }
 
-  /** Submits until somebody has accepted it; then, if so planned, asks for the stop. `service`: whoever answers now. */
-  live(service: () => SimulatedService | undefined): void {
+  /** Its retry was accepted as this job. */
+  retriedAs(id: string): UserJob {
+    const { planned, toRetry } = this;
+    if (this.retried !== undefined) this.#world.broken(`I13: one retry of job ${this.name} made two jobs`);
+    this.retried = new UserJob(this.#world, {
+      ...planned,
+      items: toRetry.map((index) => planned.items[index] ?? ""),
+      batchSize: planned.retry?.batchSize ?? planned.batchSize,
+      script: { ...planned.script, badMachine: false },
+      stopAtMs: undefined,
+      idempotencyKey: `${planned.idempotencyKey}-retry`,
+      retry: undefined,
+    });
+    this.retried.id = id;
+    return this.retried;
+  }
+
+  /** Once it has ended: asks for the job of what failed, if so planned. `itemsToRetry`: what it must run. */
+  async #retry(service: () => SimulatedService | undefined, itemsToRetry: () => Promise<number[]>): Promise<void> {
+    const { retry, idempotencyKey } = this.planned;
+    if (retry === undefined) return;
+    await this.#ended;
+    await this.#user.sleep(retry.afterMs);
+    this.toRetry = await itemsToRetry();
+    const { items, batchSize } = retry;
+    const options = { principal: "user", idempotencyKey: `${idempotencyKey}-retry` };
+    const ask = ({ jobs }: SimulatedService) => jobs.retry(API, this.id ?? "", { items, batchSize, version: "newest" }, options); // prettier-ignore
+    const accepted = await this.#insist(service, ask).catch((error: unknown) => {
+      if (error instanceof Problem && error.code === "nothing_to_retry") return undefined;
+      throw error;
+    });
+    if ((accepted === undefined) !== (this.toRetry.length === 0))
+      this.#world.broken(`job ${this.name} has ${String(this.toRetry.length)} items to retry, and its user is told otherwise`); // prettier-ignore
+    if (accepted?.spec.job !== this.retried?.id)
+      this.#world.broken(`I13: the retry of job ${this.name} is another job than its user is told of`);
+    if (accepted !== undefined) this.#world.count(`retried: ${items}`);
+    this.#awaitsRetry = false;
+  }
+
+  /**
+   * Submits until somebody has accepted it; then, if so planned, asks for the stop, and for the retry when it has ended.
+   * `service`: whoever answers now.
+   */
+  live(service: () => SimulatedService | undefined, itemsToRetry: () => Promise<number[]>): void {
     const { planned } = this;
     const life = async () => {
       await this.#user.sleep(planned.submitAtMs);
@@ -58,14 +130,18 @@ export class UserJob {
         () => `has job ${spec.job} of ${String(this.batches)} batches (${planned.submission.input.kind})`,
       );
       if (planned.stopAtMs === undefined) return;
-      await this.#user.sleep(planned.stopAtMs - planned.submitAtMs);
+      if (planned.stopAtMs === "claimed") await this.#claim;
+      else await this.#user.sleep(planned.stopAtMs - planned.submitAtMs);
       await this.#insist(service, ({ jobs }) => jobs.stop(API, spec.job)).catch((error: unknown) => {
         if (!(error instanceof Problem && error.code === "job_is_final")) throw error;
       });
     };
-    life().catch((error: unknown) => {
-      this.#world.broken(`a user was told: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-    });
+    for (const part of [life(), this.#retry(service, itemsToRetry)])
+      part.catch((error: unknown) => {
+        this.#world.broken(
+          `a user was told: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+        );
+      });
   }
 
   /** Asks again and again; a Problem is an answer. */

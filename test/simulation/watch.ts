@@ -1,4 +1,3 @@
-import type { MemoryStore } from "../../services/backends/object-store.memory.ts";
 import type { GenerationName } from "../../services/backends/worker-pool.ts";
 import type { CompletionRecord, JobSpec, StateRecord } from "../../services/protocol/jobs.ts";
 import { parseWorkerName, workerOfLedger } from "../../services/protocol/keys.ts";
@@ -10,7 +9,9 @@ import type { Message } from "../../services/protocol/messages.ts";
 import { isFinal, mayMove } from "../../services/protocol/states.ts";
 import { Holdings } from "./holdings.ts";
 import { JobRuns } from "./job-runs.ts";
+import { LaneRecords } from "./lane-records.ts";
 import { Progress } from "./progress.ts";
+import { noSecret, noSecretIn } from "./secrets.ts";
 import type { Deeds } from "./simulated-handler.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 import type { QueueObserver } from "./simulated-lanes.ts";
@@ -24,26 +25,24 @@ const KEY = /^apis\/sim\/(?:jobs\/(?<job>\w+)\/)?(?<rest>.+)$/;
 /** Sees all that happens to store and queue, and holds it against the invariants at once. */
 export class Watch implements StoreObserver, QueueObserver {
   readonly #world: World;
-  readonly #jobs: readonly UserJob[];
+  readonly #jobs: UserJob[];
   readonly runs = new Map<string, JobRuns>();
   readonly #states = new Map<string, StateRecord>();
   readonly #completions = new Map<string, CompletionRecord>();
-  readonly #lanes = new Map<string, LaneRecord>();
+  readonly #lanes: LaneRecords;
   readonly #folds = new Map<string, LedgerFold>();
   readonly #holdings: Holdings;
   readonly #progress: Progress;
   readonly #cuts = new Set<string>();
   readonly #active = new Set<string>();
-  readonly #owners = new Map<string, string>();
-  readonly #epochs = new Map<string, string>();
-  /** When an epoch of a lane came to its end, or to its stop. */
-  readonly #closedAtMs = new Map<string, number>();
 
-  constructor(world: World, _store: MemoryStore, jobs: readonly UserJob[]) {
+  /** `jobs`: those that were planned; retries are added. */
+  constructor(world: World, jobs: UserJob[]) {
     this.#world = world;
     this.#jobs = jobs;
     this.#holdings = new Holdings(world);
     this.#progress = new Progress(world);
+    this.#lanes = new LaneRecords(world);
   }
 
   /** How many jobs stand under `active/`. */
@@ -53,11 +52,13 @@ export class Watch implements StoreObserver, QueueObserver {
 
   put(key: string, bytes: Buffer, created: boolean): void {
     const { job, rest } = partsOf(key);
+    noSecretIn(this.#world, job, rest, bytes);
     if (rest.startsWith("active/")) this.#active.add(rest);
     if (rest === "spec.json" && created) this.#accepted(job, JSON.parse(bytes.toString("utf8")) as JobSpec);
     if (rest === "cut.json" && !created) this.#world.count("cut race");
     if (!created && (rest.startsWith("splits/") || rest === "cut.json"))
       this.#world.count(`put refused: ${rest.replace(/\d+/, "n")}`);
+    if (rest === "input/listing-end.json" && created) this.#userOf(job)?.listed();
     if (rest === "cut.json" && created) this.#cutMade(job);
     if (rest.startsWith("splits/0") && created && bytes.length > 0 && this.#isFinal(job)) {
       this.#world.count("split file after the end");
@@ -70,14 +71,16 @@ export class Watch implements StoreObserver, QueueObserver {
       this.#world.count(`swap lost: ${rest.replace(/\d+/, "n")}`);
       return;
     }
+    noSecretIn(this.#world, job, rest, bytes);
     const record = JSON.parse(bytes.toString("utf8")) as unknown;
     if (rest === "state.json") this.#stateMoved(job, record as StateRecord);
     if (rest === "completion.json") this.#completionMoved(job, record as CompletionRecord);
-    if (rest.startsWith("lanes/")) this.#laneMoved(rest, record as LaneRecord);
+    if (rest.startsWith("lanes/")) this.#lanes.moved(rest, record as LaneRecord);
   }
 
   appended(key: string, bytes: Buffer): void {
     const { job, rest } = partsOf(key);
+    noSecretIn(this.#world, job, rest, bytes);
     if (rest.startsWith("ledger/")) {
       for (const line of parseLines<LedgerLine>(bytes).lines) this.#ledgerLine(job, key, line);
       if (this.#isFinal(job)) this.#world.count("late ledger line");
@@ -89,6 +92,7 @@ export class Watch implements StoreObserver, QueueObserver {
         this.#fold(job)?.addVerdict(line);
         this.#holdings.judged(job, line);
       }
+      this.#progress.folded(job, this.#fold(job)?.counts.batchesFailed ?? 0);
     }
   }
 
@@ -105,6 +109,7 @@ export class Watch implements StoreObserver, QueueObserver {
   }
 
   sent(_lane: string, message: Message): void {
+    noSecret(this.#world, "a message", JSON.stringify(message));
     if (message.kind === "completion") return;
     const runs = this.runsOf(message.job);
     const times = runs.noteSent(message.epoch, message.batch, message.attempt);
@@ -142,7 +147,12 @@ export class Watch implements StoreObserver, QueueObserver {
     return runs;
   }
 
-  #accepted(job: string, { labels }: JobSpec): void {
+  #accepted(job: string, { labels, input }: JobSpec): void {
+    if (input.kind === "retry") {
+      const parent = this.#userOf(input.retry_of);
+      if (parent !== undefined) this.#jobs.push(parent.retriedAs(job));
+      return;
+    }
     const user = this.#jobs[Number(labels[NUMBER_LABEL])];
     if (user === undefined) return;
     if (user.id !== undefined) this.#world.broken(`I13: one submission made two jobs: ${user.id} and ${job}`);
@@ -162,7 +172,7 @@ export class Watch implements StoreObserver, QueueObserver {
 
   /** I10: no new batch starts later than a lease after its lane said stop, or went on to another job. */
   #mayRun(name: GenerationName): void {
-    const closedAtMs = this.#closedAtMs.get(`lanes/${String(name.lane)}.json ${String(name.epoch)}`);
+    const closedAtMs = this.#lanes.closedAtMs(name.lane, name.epoch);
     if (closedAtMs === undefined) return;
     this.#world.count("run after the lane said stop");
     const { slow, freeze } = this.#world.chosenRates; // between the last look at the lane and the run anything may be slow
@@ -209,7 +219,8 @@ export class Watch implements StoreObserver, QueueObserver {
     }
     if (before !== undefined && record.opening < before.opening) this.#world.broken(`I6: job ${job}: an older opening of the hook was written`); // prettier-ignore
     if (record.state === "open" && record.opening > 1) this.#world.count("claim reopened");
-    if (record.state === "closed") this.#world.count("hook closed");
+    if (record.state === "closed")
+      this.#world.count(before?.state === "claimed" ? "claimed hook closed" : "hook closed");
     if (state !== "completing")
       this.#world.broken(`I5: the hook of job ${job} moved to ${record.state} while the job was ${state}`);
     if ((record.state === "done" || record.state === "failed") && record.worker !== null) {
@@ -222,6 +233,7 @@ export class Watch implements StoreObserver, QueueObserver {
     this.#world.count("hook claimed");
     this.runsOf(job).noteClaim(record.worker);
     const user = this.#userOf(job);
+    user?.hookClaimed();
     if (before?.state !== "open" || before.opening !== record.opening)
       this.#world.broken(`I5: job ${job}: a claim of what was not open`);
     if (user !== undefined && this.#fold(job)?.settled !== user.batches) {
@@ -229,36 +241,12 @@ export class Watch implements StoreObserver, QueueObserver {
     }
   }
 
-  #laneMoved(key: string, lane: LaneRecord): void {
-    const before = this.#lanes.get(key);
-    this.#lanes.set(key, lane);
-    const name = (number: number) => `${key} ${String(number)}`;
-    if (before !== undefined && (lane.term < before.term || lane.epoch < before.epoch))
-      this.#world.broken(`I11: ${key} went back`);
-    if (lane.owner !== "") {
-      const owner = this.#owners.get(name(lane.term));
-      if (owner !== undefined && owner !== lane.owner)
-        this.#world.broken(`I11: term ${name(lane.term)} had two owners`);
-      this.#owners.set(name(lane.term), lane.owner);
-    }
-    if (lane.job !== null) {
-      const job = this.#epochs.get(name(lane.epoch));
-      if (job !== undefined && job !== lane.job) this.#world.broken(`I11: epoch ${name(lane.epoch)} had two jobs`);
-      this.#epochs.set(name(lane.epoch), lane.job);
-    }
-    const closes = before !== undefined && (lane.stop || lane.job !== before.job || lane.epoch !== before.epoch);
-    const epoch = name(before?.epoch ?? 0);
-    if (closes && !this.#closedAtMs.has(epoch)) this.#closedAtMs.set(epoch, this.#world.nowMs);
-    if (lane.job === null || lane.job !== before?.job) return;
-    if (lane.term > before.term) this.#world.count("takeover");
-    if (lane.epoch > before.epoch) this.#world.count("lane granted anew");
-  }
-
   #ledgerLine(job: string, key: string, line: LedgerLine): void {
     this.#holdings.wrote(workerOfLedger(key), job, line);
     if (line.t === "outcome") {
       this.runsOf(job).noteOutcome(line);
       this.#fold(job)?.addOutcome(key, line);
+      this.#progress.folded(job, this.#fold(job)?.counts.batchesFailed ?? 0);
     }
     if (line.t === "left") this.#world.count(`worker left: ${line.why}`);
     if (line.t === "left" && line.error !== undefined) this.#world.count("worker stood down");

@@ -25,6 +25,7 @@ async function runLargeJob() {
       handlerProcesses: 1,
       appendsMax: undefined,
       bareMessages: false,
+      pollSeconds: 0.5,
       dataset: new MemoryDataset(),
       jobs: [
         {

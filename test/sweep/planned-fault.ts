@@ -57,6 +57,7 @@ export class PlannedFault implements Between {
 
 /** A process whose calls go well, but for the planned one. */
 class SweptProcess extends SimulatedProcess {
+  protected override readonly bothTakeTime = 1 / 3;
   readonly #planned: PlannedFault;
   readonly #kind: ProcessOptions["kind"];
 
@@ -71,6 +72,10 @@ class SweptProcess extends SimulatedProcess {
     if (this.isDead || this.#kind === "client") return super.call(call, effect);
     const fault = this.#planned.next(this.world, { by: this.#kind, words: call });
     return fault === undefined ? super.call(call, effect) : this.#befall(fault, call, effect);
+  }
+
+  override look<T>(what: Words, effect: () => T): Promise<T> {
+    return this.call(what, () => Promise.resolve(effect()));
   }
 
   #befall<T>(fault: Fault, call: string, effect: () => Promise<T>): Promise<T> {
@@ -167,6 +172,7 @@ class ShortLists implements ObjectStore {
   swap: ObjectStore["swap"] = (...given) => this.#store.swap(...given);
   append: ObjectStore["append"] = (...given) => this.#store.append(...given);
   sync: ObjectStore["sync"] = (...given) => this.#store.sync(...given);
+  folders: ObjectStore["folders"] = (...given) => this.#store.folders(...given);
   delete: ObjectStore["delete"] = (...given) => this.#store.delete(...given);
   now: ObjectStore["now"] = () => this.#store.now();
 }

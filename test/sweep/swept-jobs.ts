@@ -102,6 +102,7 @@ export function sweptPlan(name: SweptJobName, rates: Partial<FaultRates>, betwee
     handlerProcesses: 1,
     appendsMax: 2,
     bareMessages: false,
+    pollSeconds: 0.5,
     pace: RARELY,
     dataset,
     jobs: [plannedJob(SWEPT_JOBS[name], items)],

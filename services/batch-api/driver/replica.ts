@@ -135,7 +135,7 @@ export class Replica {
     for (const held of elsewhere) {
       if (held.lane >= this.#options.lanes) await this.#adopt(api, held.lane, held, signal);
     }
-    await this.#grant(api, waiting, signal);
+    await this.#grant(api, waiting, lanes, signal);
     return jobs.length > 0;
   }
 
@@ -218,12 +218,17 @@ export class Replica {
     return true;
   }
 
-  /** Free lanes go to waiting jobs. */
-  async #grant(api: string, waiting: readonly WaitingJob[], signal: AbortSignal): Promise<void> {
+  /** Lanes that were free at this look go to waiting jobs. They are not read again: a lane that somebody took since refuses our name. */
+  async #grant(
+    api: string,
+    waiting: readonly WaitingJob[],
+    lanes: readonly HeldLane[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const left = waiting.map(({ spec }) => spec);
     const faults = new Map<number, string>();
     for (let lane = 0; lane < this.#options.lanes && left.length > 0; lane += 1) {
-      const held = await readLane(this.#deps.store, api, lane);
+      const held = lanes.find((candidate) => candidate.lane === lane);
       const record = held?.record ?? EMPTY_LANE;
       if (record.job !== null) continue;
       const place = queueLane(api, lane);

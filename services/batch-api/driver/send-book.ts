@@ -1,13 +1,16 @@
 import type { SendView } from "../../protocol/driver-facts.ts";
 
+/** Room for so many batches at first; it doubles. */
+const FIRST_BATCHES = 16;
+
 /** What was sent in this epoch, and when, by the driver's own monotonic clock. Some 10 bytes a batch. */
 export class SendBook implements SendView {
   through = 0;
   readonly retries = new Map<number, number>();
-  #attempt = new Uint8Array(1024);
-  #sentAtMs = new Float64Array(1024);
+  #attempt = new Uint8Array(FIRST_BATCHES);
+  #sentAtMs = new Float64Array(FIRST_BATCHES);
   /** How often a suspicion re-sent it: the next one waits twice as long. */
-  #suspicions = new Uint8Array(1024);
+  #suspicions = new Uint8Array(FIRST_BATCHES);
 
   sent(batch: number, attempt: number, nowMs: number): void {
     if (batch >= this.#attempt.length) this.#grow(batch);

@@ -71,6 +71,27 @@ describe("a replica", () => {
 
     expect(await look(bench, ["a", "b"], 70)).toEqual([jobs.a, jobs.b]);
   });
+
+  it("reads the record of a lane once a look, also while jobs wait for it", async () => {
+    const bench = new DriverBench();
+    const [api, ours, waits] = ["a", "6a00000000000001", "6a00000000000002"] as const;
+    for (const job of [ours, waits]) {
+      await bench.world.memory.put(jobKeys(api, job).spec, encodeStored(aJobSpec({ api, job })));
+      await bench.world.memory.put(apiKeys(api).activeJob(job), Buffer.from("{}\n"));
+    }
+    const asked: string[] = [];
+    const read = bench.world.memory.read.bind(bench.world.memory);
+    const list = bench.world.memory.list.bind(bench.world.memory);
+    bench.world.memory.read = (key) => (asked.push(key), read(key));
+    bench.world.memory.list = (prefix, options) => (asked.push(prefix), list(prefix, options));
+
+    await look(bench, [api], 3);
+
+    const times = (key: string) => asked.filter((one) => one === key).length;
+    // once more by `look` itself
+    expect(times(apiKeys(api).lane(0)) - 1).toBeLessThanOrEqual(times(apiKeys(api).active));
+    expect(times(apiKeys(api).active)).toBeGreaterThan(5);
+  });
 });
 
 describe("a replica that is cut off from its pool", () => {
