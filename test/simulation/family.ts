@@ -1,12 +1,18 @@
+import type { ObjectStore } from "../../services/backends/object-store.ts";
 import { createJobService } from "../../services/batch-api/jobs/jobs.ts";
 import type { JobService } from "../../services/batch-api/jobs/job-service.ts";
 import type { ResultRow } from "../../services/protocol/jobs.ts";
-import type { Cluster } from "./cluster.ts";
 import type { UserJob } from "./user-job.ts";
 import { API } from "./workload.ts";
 
+/** A cluster, as far as who looks from outside needs it. */
+interface SeenFromOutside {
+  readonly store: ObjectStore;
+  readonly outside: Pick<Parameters<typeof createJobService>[0], "dataset" | "logs" | "clock" | "random">;
+}
+
 /** A job service that looks from outside: nothing befalls its calls, and they take no time. */
-export function outsideService({ store, outside }: Pick<Cluster, "store" | "outside">): JobService {
+export function outsideService({ store, outside }: SeenFromOutside): JobService {
   return createJobService({ store, lanes: 1, live: () => undefined, poke: () => undefined, ...outside });
 }
 
