@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { LeakReport } from "./leaks/tiny-jobs.ts";
 
 /** What fits on two busy processors; `node --expose-gc test/system/leaks/tiny-jobs.ts --jobs 10000` is the whole. */
-const JOBS = 500;
+const JOBS = 300;
 const TEST_MS = 300_000;
 const PROGRAM = join(import.meta.dirname, "leaks/tiny-jobs.ts");
 /** What a heap of this size gains and loses between two collections, compiled code included. */
