@@ -1,42 +1,46 @@
 /** Runs seeds of the simulated cluster: `--seeds 1000 --from 1`, or one with its story: `--seed 17`. */
 import { parseArgs } from "node:util";
+import { runProgram, wholeOf } from "../support/a-program.ts";
 import { neverHappened } from "./must-happen.ts";
 import { runSeed } from "./run-seed.ts";
-import { runSeeds } from "./run-seeds.ts";
+import { runSeeds, type SeedOptions } from "./run-seeds.ts";
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: "string", default: "2000" },
-    from: { type: "string", default: "1" },
-    seed: { type: "string" },
-    lines: { type: "string", default: "200" },
-    threads: { type: "string" },
-    stop: { type: "boolean", default: false },
-  },
-});
+const OPTIONS = {
+  seeds: { type: "string", default: "2000" },
+  from: { type: "string", default: "1" },
+  seed: { type: "string" },
+  lines: { type: "string", default: "200" },
+  threads: { type: "string" },
+  stop: { type: "boolean", default: false },
+} as const;
 /** Fewer seeds need not show every rare thing. */
 const SEEDS_FOR_ALL = 1_000;
 
 const BROKEN_SHOWN = 20;
 
 const write = (line: string) => process.stdout.write(`${line}\n`);
-process.exitCode = values.seed === undefined ? await runMany() : await tellOne(Number(values.seed));
+
+async function run(): Promise<number> {
+  const { values } = parseArgs({ options: OPTIONS });
+  const { seed, lines, from, seeds, threads, stop } = values;
+  if (seed !== undefined) return tellOne(wholeOf("--seed", seed), wholeOf("--lines", lines));
+  const asked = { from: wholeOf("--from", from), seeds: wholeOf("--seeds", seeds), stop };
+  return runMany({ ...asked, ...(threads === undefined ? {} : { threads: wholeOf("--threads", threads) }) });
+}
 
 /** Its story up to its end, or up to what broke. */
-async function tellOne(seed: number): Promise<number> {
+async function tellOne(seed: number, lines: number): Promise<number> {
   const run = await runSeed(seed, { told: true });
-  for (const line of run.last(Number(values.lines))) write(line);
+  for (const line of run.last(lines)) write(line);
   writeCounters(run.counters);
   for (const violation of run.violations) write(`BROKEN ${violation}`);
   write(`seed ${String(seed)}: ${run.summary}; hash ${run.hash}`);
   return run.violations.length > 0 ? 1 : 0;
 }
 
-async function runMany(): Promise<number> {
-  const { threads, stop } = values;
+async function runMany(options: SeedOptions): Promise<number> {
   const startedMs = performance.now();
-  const options = { from: Number(values.from), seeds: Number(values.seeds), stop };
-  const { seeds, jobs, events, counters, broken } = await runSeeds({ ...options, ...(threads === undefined ? {} : { threads: Number(threads) }) }); // prettier-ignore
+  const { seeds, jobs, events, counters, broken } = await runSeeds(options);
   const seconds = (performance.now() - startedMs) / 1000;
   const { user, system } = process.cpuUsage();
   const processorSeconds = (user + system) / 1e6;
@@ -55,3 +59,5 @@ async function runMany(): Promise<number> {
 function writeCounters(counters: ReadonlyMap<string, number>): void {
   for (const [name, count] of counters) write(`${name.padEnd(40)} ${String(count)}`);
 }
+
+await runProgram("options: --seeds, --from, --threads, --stop; or --seed, --lines: test/simulation/README.md", run);

@@ -1,5 +1,6 @@
 // npm run soak -- [--help]: kills, drains and freezes a whole system for so long, then asks whether all was kept.
 import { parseArgs } from "node:util";
+import { numberOf, runProgram } from "../support/a-program.ts";
 import { soak } from "./soak/soak.ts";
 
 const HELP = `npm run soak -- [options]: kills, drains and freezes a whole system at random, then asks whether all was kept
@@ -19,17 +20,18 @@ const OPTIONS = {
 } as const;
 const say = (sentence: string) => process.stdout.write(`${sentence}\n`);
 
-async function run(): Promise<void> {
+async function run(): Promise<number> {
   const { values } = parseArgs({ options: OPTIONS });
   if (values.help) {
     process.stdout.write(HELP);
-    return;
+    return 0;
   }
   const options = { seconds: secondsOf(values.seconds, values.minutes), seed: numberOf("--seed", values.seed), say };
   const report = values.cloud
     ? await (await import("../cloud/soak/cloud-soak.ts")).cloudSoak(options)
     : await soak(options);
   say(JSON.stringify(report, undefined, 2));
+  return 0;
 }
 
 function secondsOf(seconds: string | undefined, minutes: string | undefined): number {
@@ -37,16 +39,4 @@ function secondsOf(seconds: string | undefined, minutes: string | undefined): nu
   return minutes === undefined ? numberOf("--seconds", seconds ?? "60") : 60 * numberOf("--minutes", minutes);
 }
 
-function numberOf(option: string, text: string): number {
-  if (/^\d+(\.\d+)?$/.test(text) && Number(text) > 0) return Number(text);
-  throw new Error(`${option} is no number greater than 0; give one, such as ${option} 5`);
-}
-
-try {
-  await run();
-} catch (error) {
-  process.stderr.write(
-    `${error instanceof Error ? error.message : String(error)}\n(npm run soak -- --help says more)\n`,
-  );
-  process.exitCode = 1;
-}
+await runProgram("npm run soak -- --help says more", run);

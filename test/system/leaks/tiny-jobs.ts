@@ -23,6 +23,7 @@ import { buildService, type Service } from "../../../services/batch-api/service.
 import { encodeStored } from "../../../services/batch-api/jobs/stored.ts";
 import { apiKeys } from "../../../services/protocol/keys.ts";
 import { aVersion } from "../../support/builders.ts";
+import { wholeOf } from "../../support/a-program.ts";
 import { InProcessPool } from "../../support/in-process-pool.ts";
 import { MemoryDataset } from "../../support/memory-dataset.ts";
 import { jobsInMemory } from "./jobs-in-memory.ts";
@@ -205,4 +206,4 @@ Runs so many tiny jobs through one service, after ${String(WARM_UP_JOBS)} that w
 heapBytes, descriptors, resources (timers, sockets), jobsRemembered (jobs whose ids stand in its memory), temporaryFiles.
 `;
 const { values } = parseArgs({ options: { jobs: { type: "string", default: "1000" }, help: { type: "boolean" } } });
-process.stdout.write(values.help === true ? HELP : `${JSON.stringify(await run(Number(values.jobs)))}\n`);
+process.stdout.write(values.help === true ? HELP : `${JSON.stringify(await run(wholeOf("--jobs", values.jobs)))}\n`);
